@@ -1,0 +1,93 @@
+// Package bridge is the vocabulary of Crossfade: what a message is, what a
+// queue system has to promise, and how a failure is said. Everything else in
+// the repository speaks in these words. It imports the standard library only.
+//
+//	incumbent                    relay                        candidate
+//	┌────────┐ Receive ┌──────────────────────────┐ Send  ┌───────────┐
+//	│  tap   │────────►│ identify · suppress      │──────►│ lane 0..n │
+//	│        │◄────────│ lanes · settle · park    │◄──────│  (fenced) │
+//	└────────┘   Ack   └──────────────────────────┘settled└───────────┘
+//	     ▲                      │ Park                         │ Recall
+//	     └──── journal ◄────────┘              what landed ────┘
+//
+// # Words
+//
+//   - incumbent, candidate: the queue in use today; a queue that may replace it.
+//   - key: what must stay in order, in general the metric's name. The empty key
+//     is one key of its own per source shard.
+//   - dedup ID: the identity a message keeps on every system; see ID.
+//   - origin: the coordinate of a message at its source; see Origin.
+//   - address: where the producer sent it; see Address.
+//   - shard: what the incumbent itself keeps in order (queue, partition, stream).
+//   - debt: what the source may deliver again: in flight, plus confirmed but not
+//     yet durably acknowledged.
+//   - tap: the bridge's own subscription at the incumbent, never an application's.
+//   - relay: one tap feeding one candidate; the unit of failure, lag and scaling.
+//   - lane: the slice of a relay that owns some keys and keeps their order.
+//   - settled: placed, suppressed, parked or expired; see Invariants.
+//   - placed: durably confirmed by the candidate.
+//   - suppressed: not sent, because the same identity is already placed.
+//   - parked: set aside with a reason at the incumbent, because it can never be
+//     delivered as it is; counted, listed, replayable.
+//   - given back: received, but returned to the incumbent by the end of the
+//     session that received it.
+//   - drift: any way in which the candidate's stream differs from the incumbent's.
+//
+// # Invariants
+//
+// Cited in code where they are enforced, as in "// I1".
+//
+//   - I1 No early ack. A message is acknowledged at the incumbent only after it
+//     and every earlier message of its shard are settled. An ID counts as placed
+//     at confirmation, never at receipt.
+//   - I2 Order. For every key, the first occurrences of dedup IDs at the
+//     candidate are in the incumbent's order, whatever fails. After a failed or
+//     unknown publish nothing later of that key is sent first.
+//   - I3 Fidelity. Body bytes, address, key, ID, timestamp, properties and
+//     headers survive each hop. What a system cannot carry natively travels in
+//     "crossfade-" headers; what cannot be carried at all is reported before the
+//     first message moves, and parked if it turns up. A null body is not an
+//     empty body; absent is not zero.
+//   - I4 Identity. A repeat carries the same scope and ID. The producer's own ID
+//     travels unchanged. A content-derived ID suppresses nothing unless asked to.
+//   - I5 Conservation. received = placed + suppressed + parked + expired +
+//     given back + in flight, at every moment, in one snapshot.
+//   - I6 Crash-only. kill -9 at any instant, then start: no loss, and no
+//     duplicates on any candidate that can be read back and fenced.
+//   - I7 Isolation. A slow or dead candidate never slows the incumbent or another
+//     candidate; the tap changes nothing that applications see.
+//   - I8 Proof. A publish acknowledgement is not proof: verdicts on drift come
+//     from independent readers, and absence of evidence is never a match.
+//
+// # What each system has for each field
+//
+// "n" is carried natively, "h" travels in a crossfade- header there.
+//
+//	field                   AMQP 0-9-1             Kafka                  NATS
+//	Body nil                h (no null body)       n                      h (no null body)
+//	Body empty              n                      n                      n
+//	Key                     any source, see ID     n: record key          any source
+//	native key nil, empty   h: KindKey             n                      h
+//	ID                      n: message-id + h      h                      n: Nats-Msg-Id + h
+//	Address                 n: exchange, key       n: topic, partition    n: subject
+//	a foreign Address       h                      h                      h
+//	Time                    h (property: 1 s)      n: ms; finer in h      h
+//	Header String           n: S                   h: type                n if it survives trimming
+//	Header Bytes            n: x                   n                      h
+//	Header integer, bool    n: t b B s u I i l     h                      h
+//	Header Uint64           h                      h                      h
+//	Header float, decimal   n: f d D               h                      h
+//	Header time, table, []  n: T F A               h                      h
+//	Header null             n: V                   n: null value          h
+//	Header order, repeats   h (client: a map)      n                      values of a name n, else h
+//	property absent ≠ zero  n by the broker; amqp091-go cannot write priority 0,
+//	                        delivery mode 0 and "" : carried in h
+//	expiration, priority    n                      h                      h
+//	content type, reply-to  n                      h                      h
+//
+// A Kafka tombstone is Body == nil. A repeated null header is two Header values
+// of TypeNull with the same name. A NATS header with two values is two Header
+// values with the same name, in order. An AMQP decimal is TypeDecimal with its
+// five wire octets. An absent AMQP priority is no Property; priority 0 is a
+// Property with Num 0.
+package bridge

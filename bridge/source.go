@@ -1,0 +1,70 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// A Source is one session of a tap: it delivers what the incumbent holds for
+// this relay and takes acknowledgements. An adapter does not retry, count or
+// log; it returns errors, and the relay decides.
+//
+// After Close, or the death of its process, the next opener gets the
+// un-acknowledged first, in order, within seconds, before anything newer.
+type Source interface {
+	// Receive fills into with 1..len(into) deliveries and says how many. It
+	// blocks until there is one, ctx ends (its cause is returned), the source is
+	// closed (ErrClosed) or finite input is exhausted (io.EOF). It returns
+	// deliveries or an error, never both and never neither. Deliveries of one
+	// key come in the order of their shard; repeats are allowed, overtaking is
+	// not. Any error but that of ctx ends the session: every receipt of it is
+	// void. One caller at a time. What the slices of a delivered message hold
+	// belongs to the caller and is not touched again by the source.
+	Receive(ctx context.Context, into []Delivery) (int, error)
+
+	// Ack acknowledges any subset in any order: what is acknowledged is not
+	// delivered again to this subscription, up to the Debt in the traits, and
+	// nothing un-acknowledged is ever lost because something later was
+	// acknowledged. Repeats are harmless. The receipts are the caller's again on
+	// return. An error ends the session. Safe beside Receive; one caller at a
+	// time.
+	Ack(ctx context.Context, receipts []Receipt) error
+
+	// Close ends the session and unblocks Receive. It is idempotent and returns
+	// within seconds even when the system does not answer.
+	Close() error
+}
+
+// A Backlogger knows how much waits at the source. Sources may have it.
+type Backlogger interface {
+	// Backlog asks the system. Safe beside all other methods.
+	Backlog(ctx context.Context) (Backlog, error)
+}
+
+// A Backlog is what waits at a source for this relay, delivered or not, until
+// it is acknowledged.
+type Backlog struct {
+	// Messages is how many; Bound says that it may be fewer.
+	Messages int64
+	Bound    bool
+	// Oldest is the source's time of the oldest; zero where it is not known.
+	Oldest time.Time
+	// Bytes is their size where the source knows it, else -1.
+	Bytes int64
+}
+
+// A Journal is a small durable append-only log that the bridge owns, kept at
+// the incumbent. Parked messages and checkpoints live in journals.
+type Journal interface {
+	// Append returns nil once the record is durable. Records of any size up to
+	// MaxRecord are taken. One caller at a time.
+	Append(ctx context.Context, record []byte) error
+	// Replay calls each with every record from the first, in order, and stops
+	// at the first error. It returns after the last record that was durable
+	// when it was called.
+	Replay(ctx context.Context, each func(record []byte) error) error
+	// MaxRecord is the largest record in octets.
+	MaxRecord() int
+	// Close releases the journal; what was appended stays.
+	Close() error
+}
