@@ -81,7 +81,7 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 	}
 	if m.Origin.Stream != nil {
 		from := len(c.buf)
-		c.buf = appendOrigin(c.buf, m.Origin)
+		c.buf = m.Origin.AppendText(c.buf)
 		c.add(HopOrigin, from)
 	}
 	from := len(c.buf)
@@ -171,8 +171,6 @@ func (c *Carry) properties(ps []Property, native func(*Property) bool) {
 }
 
 func propertySafe(c byte) bool { return c > 0x20 && c < 0x7f && c != '=' }
-
-func appendOrigin(dst []byte, o Origin) []byte { return append(dst, o.String()...) }
 
 // Restore applies one hop header to m, which already holds what the system
 // carried natively; call it for every header for which IsHop is true. The

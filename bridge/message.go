@@ -90,24 +90,27 @@ type Origin struct {
 }
 
 // String is the printable form of an Origin, which ParseOrigin reads back:
-// system/cluster/name/incarnation/shard/offset, each part escaped.
-func (o Origin) String() string {
-	if o.Stream == nil {
-		return ""
-	}
+// system/cluster/name/incarnation/shard/offset, each part escaped, with a '?'
+// behind it where the offset is no stored position.
+func (o Origin) String() string { return string(o.AppendText(nil)) }
+
+// AppendText is String, appended to dst; nothing for the zero Origin.
+func (o Origin) AppendText(dst []byte) []byte {
 	s := o.Stream
-	b := make([]byte, 0, 96)
+	if s == nil {
+		return dst
+	}
 	for _, p := range [...]string{s.System, s.Cluster, s.Name, s.Incarnation} {
-		b = AppendEscaped(b, p, originSafe)
-		b = append(b, '/')
+		dst = AppendEscaped(dst, p, originSafe)
+		dst = append(dst, '/')
 	}
-	b = strconv.AppendInt(b, int64(o.Shard), 10)
-	b = append(b, '/')
-	b = strconv.AppendUint(b, o.Offset, 10)
+	dst = strconv.AppendInt(dst, int64(o.Shard), 10)
+	dst = append(dst, '/')
+	dst = strconv.AppendUint(dst, o.Offset, 10)
 	if !s.Replayable {
-		b = append(b, '?')
+		dst = append(dst, '?')
 	}
-	return string(b)
+	return dst
 }
 
 func originSafe(c byte) bool { return tokenSafe(c) || c == '.' }

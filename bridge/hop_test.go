@@ -1,0 +1,112 @@
+package bridge
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func drawMessage(t *rapid.T) Message {
+	m := Message{
+		Key:     anyString(t, "key"),
+		ID:      ID{Value: anyString(t, "id"), Scope: Scope(rapid.IntRange(0, 1).Draw(t, "scope")), From: Provenance(rapid.IntRange(0, 2).Draw(t, "from"))},
+		Address: Address{Space: anyString(t, "space"), Name: anyString(t, "name"), Partition: int32(rapid.IntRange(0, 4).Draw(t, "partition"))},
+		Origin:  Origin{Stream: &Stream{System: "s", Name: anyString(t, "stream")}, Offset: rapid.Uint64().Draw(t, "offset")},
+	}
+	if m.ID.Value == "" {
+		m.ID = ID{}
+	}
+	if rapid.Bool().Draw(t, "body") {
+		m.Body = []byte{}
+	}
+	if rapid.Bool().Draw(t, "time") {
+		m.Time, m.Expires = time.Unix(0, rapid.Int64Range(0, 1<<60).Draw(t, "ns")), time.Unix(0, rapid.Int64Range(0, 1<<60).Draw(t, "ens"))
+	}
+	for range rapid.IntRange(0, 5).Draw(t, "headers") {
+		h := Header{Name: anyString(t, "header"), Type: Type(rapid.IntRange(0, int(TypeArray)).Draw(t, "type"))}
+		if h.Type != TypeNull {
+			h.Value = []byte(anyString(t, "value"))
+		}
+		m.Headers = append(m.Headers, h)
+	}
+	for k := PropertyKind(1); k < kindEnd; k++ {
+		p := Property{Kind: k}
+		switch {
+		case !rapid.Bool().Draw(t, "has "+k.String()):
+			continue
+		case k == KindKey && rapid.Bool().Draw(t, "null key"):
+			p.Null = true
+		case k.Number():
+			p.Num = rapid.Int64().Draw(t, "num")
+		default:
+			p.Text = anyString(t, "text")
+		}
+		m.Properties = append(m.Properties, p)
+	}
+	return m
+}
+
+// What a target cannot carry natively comes back whole from the hop headers,
+// whichever part that is, headers at their places. // I3
+func TestCarryAndRestoreAreInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawMessage(t)
+		nativeHeader := make(map[*Header]bool)
+		for i := range m.Headers {
+			nativeHeader[&m.Headers[i]] = rapid.Bool().Draw(t, "native header")
+		}
+		nativeProps := rapid.Bool().Draw(t, "native properties")
+		n := &Native{
+			Header:   func(h *Header) bool { return nativeHeader[h] },
+			Property: func(*Property) bool { return nativeProps },
+		}
+		var c Carry
+		c.Message(&m, "bridge/relay", n)
+
+		got := Message{Body: []byte{}} // what the target carried by itself
+		for i := range m.Headers {
+			if nativeHeader[&m.Headers[i]] {
+				got.Headers = append(got.Headers, m.Headers[i])
+			}
+		}
+		if nativeProps {
+			got.Properties = m.Properties
+		}
+		c.Each(func(name string, value []byte) {
+			if !IsHop(name) {
+				t.Fatalf("%q is not a hop header", name)
+			}
+			if err := got.Restore(name, string(value)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		})
+		if !reflect.DeepEqual(got, m) {
+			t.Fatalf("got  %+v\nwant %+v", got, m)
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	for _, name := range []string{HopID, HopOrigin, HopAddress, HopTime, HopExpires, HopBody, HopHeaders, HopProperty, "crossfade-later"} {
+		f.Add(name, "0/S/x/eA kp~a~b 1=2")
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		m := Message{Body: []byte{}}
+		_ = m.Restore(name, value) // hostile values are errors, never panics
+	})
+}
+
+func TestSecretsHide(t *testing.T) {
+	s := Secret("hunter2")
+	text, _ := s.MarshalText()
+	for _, got := range []string{s.String(), s.GoString(), string(text)} {
+		if got != "***" {
+			t.Errorf("shows %q", got)
+		}
+	}
+	if Secret("").String() != "" {
+		t.Error("an empty secret looks set")
+	}
+}

@@ -1,0 +1,18 @@
+package bridge
+
+// A Bug names one deliberate mistake. Builds with the tag "planted" can make
+// it, to show that the stories and suites catch it.
+type Bug string
+
+// The mistakes that can be planted, each a known way in which bridges fail.
+const (
+	BugRecallOff        Bug = "recall-off"         // after a crash, do not look at what landed
+	BugFenceOff         Bug = "fence-off"          // let earlier sessions go on publishing
+	BugEarlyAck         Bug = "early-ack"          // acknowledge at receipt
+	BugSuppressInFlight Bug = "suppress-in-flight" // enter an ID at receipt
+	BugManyInFlight     Bug = "many-in-flight"     // several of a key where survivors may be any subset
+	BugLaneByID         Bug = "lane-by-id"         // choose the lane by ID instead of by key
+	BugGoOn             Bug = "go-on"              // log a failed publish and go on
+	BugToTheBack        Bug = "to-the-back"        // put a failed message behind later ones
+	BugUnorderedSend    Bug = "unordered-send"     // hand messages over in any order
+)
