@@ -14,5 +14,6 @@ const (
 	BugLaneByID         Bug = "lane-by-id"         // choose the lane by ID instead of by key
 	BugGoOn             Bug = "go-on"              // log a failed publish and go on
 	BugToTheBack        Bug = "to-the-back"        // put a failed message behind later ones
+	BugHoldOff          Bug = "hold-off"           // do not ask whether the tap is still ours before sending
 	BugUnorderedSend    Bug = "unordered-send"     // hand messages over in any order
 )

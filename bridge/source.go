@@ -35,6 +35,20 @@ type Source interface {
 	Close() error
 }
 
+// A Holder can prove that its session still holds the tap. Sources of which two
+// processes can have sessions, one after the other, have it.
+//
+// The relay asks after every fence and recall and before it sends. If the answer
+// is nil, no later session of the tap had begun by then, so nobody else can have
+// placed what this session has in hand; and once a later one has begun, its fence
+// holds this one off. A process that was stopped for long and wakes beside its
+// successor is found out here. // I6
+type Holder interface {
+	// Hold asks the system, with an answer from it and not from memory. An error
+	// ends the session. Safe beside all other methods.
+	Hold(ctx context.Context) error
+}
+
 // A Backlogger knows how much waits at the source. Sources may have it.
 type Backlogger interface {
 	// Backlog asks the system. Safe beside all other methods.

@@ -217,6 +217,7 @@ var (
 	_ bridge.Checker       = (*SinkOpener)(nil)
 	_ bridge.Source        = (*source)(nil)
 	_ bridge.Backlogger    = (*source)(nil)
+	_ bridge.Holder        = (*source)(nil)
 	_ bridge.Sink          = (*sink)(nil)
 	_ bridge.Recaller      = (*sink)(nil)
 	_ bridge.Locator       = (*sink)(nil)

@@ -149,6 +149,17 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 	}
 }
 
+// Hold is as bridge.Holder says.
+func (s *source) Hold(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	st := s.tap.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return s.ended
+}
+
 // quit stops waiting.
 func (s *source) quit() {
 	st := s.tap.stream

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/identify"
+)
+
+// A Config is a whole configuration, checked.
+type Config struct {
+	// Name is the bridge's durable identity: taps, locks and journals at the
+	// brokers are named by it.
+	Name    string    `yaml:"name"`
+	HTTP    HTTP      `yaml:"http"`
+	Log     Log       `yaml:"log"`
+	Systems []*System `yaml:"systems"`
+	Relays  []*Relay  `yaml:"relays"`
+
+	loader *loader
+}
+
+// HTTP is the console's listener.
+type HTTP struct {
+	// Listen is host:port, port 0 for any free one, or "off".
+	Listen string `yaml:"listen"`
+}
+
+// Log is how the process logs.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is auto (text on a terminal, else JSON), text or json.
+	Format string `yaml:"format"`
+}
+
+// A System is one queue system.
+type System struct {
+	Name string `yaml:"name"`
+	Kind string `yaml:"kind"`
+	// Settings are the adapter's own.
+	Settings Block `yaml:",inline"`
+	// System is what the adapter made of them.
+	System bridge.System `yaml:"-"`
+}
+
+// A Relay is one tap feeding one candidate.
+type Relay struct {
+	Name string       `yaml:"name"`
+	From Endpoint     `yaml:"from"`
+	To   Endpoint     `yaml:"to"`
+	Key  identify.Key `yaml:"key"`
+	ID   identify.ID  `yaml:"id"`
+	// Park is what becomes of a message that can never be delivered: "skip" sets
+	// it aside at the incumbent and goes on, "stop" stops the relay.
+	Park string `yaml:"park"`
+	// ParkFile is where messages are set aside when the incumbent keeps no
+	// journals.
+	ParkFile string `yaml:"park_file"`
+	// Accept names what the relay may do without; see the engine's Promises.
+	Accept []string `yaml:"accept"`
+	Limits Limits   `yaml:"limits"`
+
+	// Identity, Source and Sink are what the blocks were made into.
+	Identity bridge.Identity     `yaml:"-"`
+	Source   bridge.SourceOpener `yaml:"-"`
+	Sink     bridge.SinkOpener   `yaml:"-"`
+	// Place is file:line of the relay.
+	Place string `yaml:"-"`
+}
+
+// An Endpoint is one side of a relay.
+type Endpoint struct {
+	// System is the name of one of the systems.
+	System string `yaml:"system"`
+	// Settings are the adapter's own.
+	Settings Block `yaml:",inline"`
+}
+
+// Limits bound a relay. Zero values mean the relay's defaults.
+type Limits struct {
+	Debt       int           `yaml:"debt"`
+	Bytes      Size          `yaml:"bytes"`
+	Window     int           `yaml:"window"`
+	Batch      int           `yaml:"batch"`
+	Drain      time.Duration `yaml:"drain"`
+	Backoff    time.Duration `yaml:"backoff"`
+	BackoffMax time.Duration `yaml:"backoff_max"`
+}
+
+// What becomes of messages that can never be delivered.
+const (
+	ParkSkip = "skip"
+	ParkStop = "stop"
+)
+
+// The words of Relay.Accept.
+const (
+	AcceptCompeting  = "competing"    // the source takes messages away from the application
+	AcceptAtMostOnce = "at-most-once" // one of the sides stores nothing
+)
+
+// A Size is a number of octets: "1048576" or "1MiB".
+type Size int64
+
+var sizeUnits = []struct {
+	suffix string
+	factor int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
+
+// UnmarshalText reads a number with or without a unit.
+func (s *Size) UnmarshalText(text []byte) error {
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(string(text), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > (1<<62)/u.factor {
+			break
+		}
+		*s = Size(n * u.factor)
+		return nil
+	}
+	return fmt.Errorf("want a number of octets, such as 1048576 or 1MiB")
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Options are what a configuration is read against.
+type Options struct {
+	// Adapters are the kinds of systems there are.
+	Adapters []bridge.Adapter
+	// Flags may hold the flags that AddFlags adds; nil is none.
+	Flags *pflag.FlagSet
+}
+
+// largestFile is far above what any configuration needs.
+const largestFile = 4 << 20
+
+// Load reads and checks a file. Its error is an Errors, with every mistake in it,
+// unless the file cannot be read at all. It connects to nothing.
+func Load(path string, o Options) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return Parse(path, data, o)
+}
+
+// Parse is Load for the content of a file; path is what mistakes and relative
+// references go by.
+func Parse(path string, data []byte, o Options) (*Config, error) {
+	l := newLoader(path, filepath.Dir(path))
+	if len(data) > largestFile {
+		l.fail(nil, "", "the file is larger than %d octets", largestFile)
+		return nil, l.errs
+	}
+	root := l.parse(data)
+	if root == nil {
+		return nil, l.errs
+	}
+	c := &Config{loader: l}
+	l.value(root, reflect.ValueOf(c).Elem(), "")
+	l.layer(c, root, o.Flags)
+	l.check(c)
+	l.bind(c, o.Adapters)
+	if len(l.errs) > 0 {
+		l.errs = l.errs.sorted()
+		return nil, l.errs
+	}
+	return c, nil
+}
+
+// parse gives the one mapping that the file holds.
+func (l *loader) parse(data []byte) *yaml.Node {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		l.fail(nil, "", "the file is empty; it needs name, systems and relays")
+		return nil
+	case err != nil:
+		l.syntax(err)
+		return nil
+	}
+	switch err := d.Decode(&more); {
+	case err == nil:
+		l.fail(&more, "", "a second document begins here; a configuration is one")
+		return nil
+	case !errors.Is(err, io.EOF):
+		l.syntax(err)
+		return nil
+	}
+	if len(doc.Content) == 0 {
+		l.fail(nil, "", "the file is empty; it needs name, systems and relays")
+		return nil
+	}
+	root := doc.Content[0]
+	if root.ShortTag() == "!!null" {
+		l.fail(nil, "", "the file is empty; it needs name, systems and relays")
+		return nil
+	}
+	return root
+}
+
+var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
+
+// syntax reports what the YAML reader says, with its line where it says one.
+func (l *loader) syntax(err error) {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	e := &Error{File: l.file, Text: "not YAML: " + RedactURLs(m[2])}
+	if n, err := strconv.Atoi(m[1]); err == nil {
+		e.Line = n
+	}
+	l.errs = append(l.errs, e)
+}

@@ -1,0 +1,126 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Config is everything a relay needs. Source, Sink and Identity are required.
+type Config struct {
+	Identity bridge.Identity
+
+	// Source opens a session with the incumbent.
+	Source       func(context.Context) (bridge.Source, error)
+	SourceTraits bridge.SourceTraits
+
+	// Sink opens a session with the candidate.
+	Sink       func(context.Context) (bridge.Sink, error)
+	SinkTraits bridge.SinkTraits
+
+	// Identify fills in key and ID of a delivery; nil leaves them as the source
+	// set them. Called by the receiving goroutine only.
+	Identify func(*bridge.Delivery)
+
+	// Park stores a message that can never be delivered; nil is returned once
+	// that is durable. Calls do not overlap. A nil Park stops the relay at the
+	// first Reject.
+	Park func(ctx context.Context, m *bridge.Message, reason bridge.Reason, cause error) error
+
+	Limits Limits
+	Log    *slog.Logger
+}
+
+// Limits bound a relay. Zero values mean the defaults.
+type Limits struct {
+	// Debt is how many messages may be received and not yet acknowledged; it is
+	// lowered to what the sink can recall and the source allows. Default 16,384.
+	Debt int
+	// Bytes is how many octets of bodies may be unsettled. Default 32 MiB. One
+	// message is always let through.
+	Bytes int
+	// Window is how many placed IDs are remembered, to suppress repeats. Default
+	// 262,144, at 40 octets each.
+	Window int
+	// Batch is how many messages are received at once. Default 512.
+	Batch int
+	// Drain is how long a stop waits for what is in flight. Default 10 s.
+	Drain time.Duration
+	// Backoff and BackoffMax space the attempts after a failure. Defaults 50 ms
+	// and 2 s.
+	Backoff, BackoffMax time.Duration
+}
+
+func (l *Limits) setDefaults() {
+	for _, d := range []struct {
+		v *int
+		n int
+	}{{&l.Debt, 16384}, {&l.Bytes, 32 << 20}, {&l.Window, 262144}, {&l.Batch, 512}} {
+		if *d.v == 0 {
+			*d.v = d.n
+		}
+	}
+	for _, d := range []struct {
+		v *time.Duration
+		n time.Duration
+	}{{&l.Drain, 10 * time.Second}, {&l.Backoff, 50 * time.Millisecond}, {&l.BackoffMax, 2 * time.Second}} {
+		if *d.v == 0 {
+			*d.v = d.n
+		}
+	}
+}
+
+func (l *Limits) validate() error {
+	switch {
+	case l.Debt < 1, l.Bytes < 1, l.Window < 1, l.Batch < 1:
+		return errors.New("limits: debt, bytes, window and batch are at least 1")
+	case l.Drain < 0, l.Backoff < 0, l.BackoffMax < l.Backoff:
+		return errors.New("limits: durations are not negative, and backoff_max is at least backoff")
+	}
+	return nil
+}
+
+// New builds a relay and starts nothing.
+func New(cfg Config) (*Relay, error) {
+	if cfg.Source == nil || cfg.Sink == nil {
+		return nil, fmt.Errorf("relay %s: needs a source and a sink", cfg.Identity)
+	}
+	cfg.Limits.setDefaults()
+	if err := cfg.Limits.validate(); err != nil {
+		return nil, fmt.Errorf("relay %s: %w", cfg.Identity, err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Identify == nil {
+		cfg.Identify = func(*bridge.Delivery) {}
+	}
+	if cfg.SinkTraits.Lanes < 1 {
+		cfg.SinkTraits.Lanes = 1
+	}
+	r := &Relay{
+		cfg: cfg, log: cfg.Log.With("relay", cfg.Identity.Relay), state: StateStarting,
+		acker: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+	r.debtLimit, r.recallCount = debtAndRecall(cfg)
+	r.ledger.init(r.debtLimit, cfg.Limits.Window)
+	return r, nil
+}
+
+// debtAndRecall bounds the debt by what can be recalled: whatever the source may
+// deliver again has to be found at the target. // I6
+func debtAndRecall(cfg Config) (debt, recall int) {
+	debt = cfg.Limits.Debt
+	if u := cfg.SourceTraits.Unacked; u > 0 {
+		debt = min(debt, u)
+	}
+	if most := cfg.SinkTraits.Recall; most > 0 {
+		debt = max(1, min(debt, most-cfg.SourceTraits.Slack))
+		recall = min(most, debt+cfg.SourceTraits.Slack)
+	}
+	return debt, recall
+}

@@ -1,0 +1,373 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/dedupe"
+	"github.com/crossfade-mq/crossfade/ordering"
+)
+
+// A lane carries some keys, in order, through one session with the candidate
+// after another. The relay's mutex guards all fields but out.
+type lane struct {
+	r     *Relay
+	index int
+
+	inbox    fifo[entry]           // received, in order
+	gate     *ordering.Gate[entry] // at most one of a key in flight; nil where a prefix survives
+	ready    fifo[entry]           // admitted and through the gate, to be sent before the inbox
+	sent     fifo[entry]           // handed to the session, in order
+	refusals []refusal
+
+	failure error // why the session ended, if it did
+	moved   bool  // something was settled in this session
+	link    link
+
+	wake chan struct{} // there is something to look at
+	out  []*bridge.Message
+}
+
+type refusal struct {
+	e   entry
+	err error
+}
+
+func newLane(r *Relay, index int) *lane {
+	l := &lane{r: r, index: index, wake: make(chan struct{}, 1)}
+	if r.cfg.SinkTraits.Survives == bridge.SurvivesAny && !bridge.Planted(bridge.BugManyInFlight) {
+		l.gate = ordering.NewGate[entry]() // I2
+	}
+	return l
+}
+
+// run keeps a session open until ctx ends or nothing can mend it.
+func (l *lane) run(ctx context.Context) error {
+	attempt := 0
+	for {
+		moved, err := l.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if moved {
+			attempt = 0
+		}
+		if errors.Is(err, errLost) {
+			return err
+		}
+		switch bridge.ClassOf(err) {
+		case bridge.Stopping:
+			return err
+		case bridge.Rejected:
+			continue // what was refused is parked; open again
+		}
+		attempt++
+		wait := l.r.backoff(attempt)
+		l.r.linkDown(&l.link, err, attempt, wait)
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// session opens the lane, sends until something fails, and leaves in the inbox,
+// in order of receipt, whatever is not settled.
+func (l *lane) session(ctx context.Context) (moved bool, err error) {
+	sink, err := l.r.cfg.Sink(ctx)
+	if err != nil {
+		return false, fmt.Errorf("candidate: %w", err)
+	}
+	target, err := sink.Open(ctx, l.index, l.settled)
+	if err != nil {
+		err = errors.Join(err, closed(sink.Close()))
+		return false, fmt.Errorf("candidate: open lane %d: %w", l.index, err)
+	}
+	if err = l.recall(ctx, sink); err == nil {
+		err = l.r.hold(ctx)
+	}
+	if err == nil {
+		l.r.linkUp(&l.link)
+		err = l.pump(ctx, target)
+	}
+	err = errors.Join(err, closed(target.Close()), closed(sink.Close()))
+	moved, refused := l.requeue(bridge.ClassOf(err) == bridge.Rejected)
+	if refused != nil {
+		if perr := l.park(ctx, refused, err); perr != nil {
+			return moved, perr
+		}
+	}
+	return moved, err
+}
+
+// closed passes over errors of closing what has failed already.
+func closed(err error) error {
+	if err == nil || bridge.ClassOf(err) != bridge.Stopping {
+		return nil
+	}
+	return err
+}
+
+// recall reads back what this relay placed, and settles what of it was of
+// unknown outcome. // I6
+func (l *lane) recall(ctx context.Context, sink bridge.Sink) error {
+	rc, ok := sink.(bridge.Recaller)
+	if !ok || l.r.recallCount == 0 || bridge.Planted(bridge.BugRecallOff) {
+		return nil
+	}
+	var found []dedupe.Fingerprint
+	err := rc.Recall(ctx, l.index, l.r.recallCount, func(p bridge.Placed) {
+		if p.ID.Suppresses() {
+			found = append(found, fingerprint(p.ID, p.Key))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("candidate: recall lane %d: %w", l.index, err)
+	}
+	r := l.r
+	r.mu.Lock()
+	defer r.unlockAndCollect()
+	for _, fp := range found {
+		r.ledger.window.Add(fp)
+	}
+	for range l.inbox.len() {
+		e := l.inbox.pop()
+		if e.flags&sent != 0 && e.flags&hasFingerprint != 0 && r.ledger.window.Has(e.fp) {
+			r.ledger.settle(&e, placed)
+			continue
+		}
+		l.inbox.push(e)
+	}
+	return nil
+}
+
+// pump sends until the session fails or ctx ends.
+func (l *lane) pump(ctx context.Context, target bridge.Lane) error {
+	for {
+		refusals, err := l.fill()
+		if err != nil {
+			return err
+		}
+		for i := range refusals {
+			if err := l.park(ctx, &refusals[i].e, refusals[i].err); err != nil {
+				return err
+			}
+		}
+		if len(l.out) == 0 {
+			if len(refusals) > 0 {
+				continue
+			}
+			select {
+			case <-l.wake:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := l.send(ctx, target); err != nil {
+			return err
+		}
+	}
+}
+
+// fill takes what may be sent now into l.out and l.sent, up to a batch.
+func (l *lane) fill() ([]refusal, error) {
+	r := l.r
+	l.out = l.out[:0]
+	var now time.Time
+	r.mu.Lock()
+	defer r.unlockAndCollect()
+	if l.failure != nil {
+		return nil, l.failure
+	}
+	refusals := l.refusals
+	l.refusals = nil
+	for len(l.out) < r.cfg.Limits.Batch {
+		var e entry
+		switch {
+		case l.ready.len() > 0:
+			e = l.ready.pop()
+		case l.inbox.len() > 0:
+			e = l.inbox.pop()
+			if now.IsZero() && !e.d.Expires.IsZero() {
+				now = time.Now()
+			}
+			if !r.ledger.admit(&e, now) {
+				continue
+			}
+			if l.gate != nil && !l.gate.Enter(e.key, e) {
+				continue
+			}
+		default:
+			return refusals, nil
+		}
+		e.flags |= sent
+		l.sent.push(e)
+		l.out = append(l.out, &e.d.Message)
+	}
+	return refusals, nil
+}
+
+// send hands l.out to the session. What was not taken goes back to ready, and
+// what was refused is parked.
+func (l *lane) send(ctx context.Context, target bridge.Lane) error {
+	r := l.r
+	if bridge.Planted(bridge.BugUnorderedSend) {
+		r.mu.Lock()
+		for i, j := 0, len(l.out)-1; i < j; i, j = i+1, j-1 {
+			back := l.sent.len() - len(l.out)
+			a, b := l.sent.at(back+i), l.sent.at(back+j)
+			l.out[i], l.out[j], *a, *b = l.out[j], l.out[i], *b, *a
+		}
+		r.mu.Unlock()
+	}
+	n, err := target.Send(ctx, l.out)
+	if err == nil {
+		return nil
+	}
+	r.mu.Lock()
+	left := make([]entry, len(l.out)-n)
+	for i := range slices.Backward(left) {
+		left[i] = l.sent.popBack()
+	}
+	refused := bridge.ClassOf(err) == bridge.Rejected
+	for i := range left {
+		if i > 0 || !refused {
+			l.ready.push(left[i])
+		}
+	}
+	r.mu.Unlock()
+	if refused {
+		return l.park(ctx, &left[0], err)
+	}
+	return err
+}
+
+// settled takes what the session reports. It is called on the adapter's
+// goroutine and does not block.
+func (l *lane) settled(n int, placements []bridge.Placement, err error) {
+	r := l.r
+	r.mu.Lock()
+	if n > l.sent.len() {
+		n, placements = l.sent.len(), nil
+		err = bridge.Fatal(errors.New("the adapter settled more messages than it was sent"), "This is a mistake in the adapter; nothing was acknowledged that was not sent. Report it.")
+	}
+	for i := range n {
+		e := l.sent.pop()
+		if placements != nil && placements[i].Refused != nil {
+			l.refusals = append(l.refusals, refusal{e, placements[i].Refused})
+			continue
+		}
+		l.settle(&e, placed)
+	}
+	if n > 0 {
+		l.moved = true
+		r.ledger.lastPlaced = time.Now()
+		r.ledger.lastSettled = r.ledger.lastPlaced
+	}
+	if err != nil {
+		l.failure = err
+	}
+	look := err != nil || l.ready.len() > 0 || len(l.refusals) > 0
+	r.unlockAndCollect()
+	if look {
+		signal(l.wake)
+	}
+}
+
+// settle ends an entry and lets the next of its key through the gate.
+func (l *lane) settle(e *entry, how outcome) {
+	key := e.key
+	l.r.ledger.settle(e, how)
+	if l.gate == nil {
+		return
+	}
+	if next, ok := l.gate.Leave(key); ok {
+		l.ready.push(next)
+	}
+}
+
+// requeue puts back, in order of receipt, what the ended session did not settle.
+// Nothing later of a key is sent before it. // I2
+// If the session ended with a Reject, the message that it was about, the first
+// one not reported, is returned instead.
+func (l *lane) requeue(rejected bool) (moved bool, refused *entry) {
+	r := l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var left []entry
+	if rejected && l.sent.len() > 0 {
+		e := l.sent.pop()
+		refused = &e
+	}
+	for l.sent.len() > 0 {
+		left = append(left, l.sent.pop())
+	}
+	for i := range l.refusals {
+		left = append(left, l.refusals[i].e)
+	}
+	for l.ready.len() > 0 {
+		left = append(left, l.ready.pop())
+	}
+	if l.gate != nil {
+		l.gate.Drain(func(e entry) { left = append(left, e) })
+		l.gate.Reset()
+	}
+	if !bridge.Planted(bridge.BugToTheBack) {
+		for l.inbox.len() > 0 {
+			left = append(left, l.inbox.pop())
+		}
+		slices.SortFunc(left, func(a, b entry) int { return int(int64(a.seq - b.seq)) })
+	}
+	if bridge.Planted(bridge.BugGoOn) {
+		for i := range left {
+			if left[i].flags&sent != 0 {
+				r.ledger.settle(&left[i], placed)
+			}
+		}
+		left = slices.DeleteFunc(left, func(e entry) bool { return e.flags&sent != 0 })
+	}
+	for _, e := range left {
+		l.inbox.push(e)
+	}
+	moved, l.moved = l.moved, false
+	l.failure, l.refusals = nil, nil
+	return moved, refused
+}
+
+// park sets a refused entry aside and settles it. // I1: durably, before the ack
+func (l *lane) park(ctx context.Context, e *entry, cause error) error {
+	reason := bridge.ReasonOf(cause)
+	if err := l.r.park(ctx, &l.link, &e.d.Message, reason, cause); err != nil {
+		l.r.mu.Lock()
+		l.ready.push(*e) // unsettled: it is given back or refused again
+		l.r.mu.Unlock()
+		return err
+	}
+	l.r.mu.Lock()
+	defer l.r.unlockAndCollect()
+	l.settle(e, parked)
+	return nil
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits and says whether the time passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,38 @@
+//go:build planted
+
+package relay_test
+
+import (
+	"testing"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Every deliberate mistake is found by the histories. Run with -tags planted.
+func TestHistoriesFindPlantedMistakes(t *testing.T) {
+	defer bridge.Plant("")
+	for bug, want := range map[bridge.Bug]func(verdict) int{
+		bridge.BugRecallOff:        func(v verdict) int { return v.duplicated },
+		bridge.BugFenceOff:         func(v verdict) int { return v.duplicated + v.reordered },
+		bridge.BugEarlyAck:         func(v verdict) int { return v.lost },
+		bridge.BugSuppressInFlight: func(v verdict) int { return v.lost },
+		bridge.BugManyInFlight:     func(v verdict) int { return v.reordered },
+		bridge.BugLaneByID:         func(v verdict) int { return v.reordered },
+		bridge.BugGoOn:             func(v verdict) int { return v.lost },
+		bridge.BugToTheBack:        func(v verdict) int { return v.reordered },
+		bridge.BugHoldOff:          func(v verdict) int { return v.duplicated + v.reordered },
+		bridge.BugUnorderedSend:    func(v verdict) int { return v.reordered },
+	} {
+		t.Run(string(bug), func(t *testing.T) {
+			bridge.Plant(bug)
+			for seed := range uint64(100) {
+				h := &history{seed: seed, anySubset: bug == bridge.BugManyInFlight}
+				if v := h.run(t); want(v) > 0 {
+					t.Logf("found at seed %d: %s", seed, v)
+					return
+				}
+			}
+			t.Error("not found in 100 histories")
+		})
+	}
+}

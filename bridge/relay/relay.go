@@ -1,0 +1,372 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/dedupe"
+	"github.com/crossfade-mq/crossfade/ordering"
+)
+
+// A Relay moves messages from one tap to one candidate. Run it once; Snapshot is
+// safe at any time.
+type Relay struct {
+	cfg         Config
+	log         *slog.Logger
+	debtLimit   int
+	recallCount int
+
+	mu         sync.Mutex // guards ledger, lanes' fields and what follows; never held across I/O
+	ledger     ledger
+	lanes      []*lane
+	source     link
+	state      State
+	failed     error // why, in StateFailed
+	stateSince time.Time
+
+	acker chan struct{} // there are receipts to acknowledge
+	room  chan struct{} // the debt went down
+
+	tap bridge.Source // of this session; set before its goroutines start
+
+	parking sync.Mutex // serialises calls of cfg.Park only
+}
+
+// Run relays until ctx ends, then drains what is in flight within Limits.Drain.
+// It returns nil after a stop or the end of finite input, and the cause when nothing can mend it: an error
+// for which bridge.ClassOf is Stopping.
+func (r *Relay) Run(ctx context.Context) error {
+	attempt := 0
+	for {
+		moved, err := r.session(ctx)
+		if errors.Is(err, io.EOF) {
+			r.setState(StateStopped, nil)
+			return nil
+		}
+		if ctx.Err() != nil && bridge.ClassOf(orEnded(err)) != bridge.Stopping {
+			r.setState(StateStopped, nil)
+			return nil
+		}
+		if bridge.ClassOf(orEnded(err)) == bridge.Stopping {
+			r.setState(StateFailed, err)
+			return fmt.Errorf("relay %s: %w", r.cfg.Identity.Relay, err)
+		}
+		if moved {
+			attempt = 0
+		}
+		attempt++
+		wait := r.backoff(attempt)
+		r.linkDown(&r.source, err, attempt, wait)
+		if !sleep(ctx, wait) {
+			r.setState(StateStopped, nil)
+			return nil
+		}
+	}
+}
+
+func orEnded(err error) error {
+	if err == nil {
+		return bridge.ErrClosed
+	}
+	return err
+}
+
+// session opens the source and the lanes and keeps them until one of them ends
+// for good, or ctx ends and what is in flight is drained.
+func (r *Relay) session(ctx context.Context) (moved bool, err error) {
+	src, err := r.cfg.Source(ctx)
+	if err != nil {
+		return false, fmt.Errorf("incumbent: %w", err)
+	}
+	r.linkUp(&r.source)
+	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	r.begin(src)
+	var wg sync.WaitGroup
+	for _, l := range r.lanes {
+		wg.Go(func() {
+			if err := l.run(work); err != nil {
+				end(err)
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := r.acknowledge(work, src); err != nil {
+			end(fmt.Errorf("incumbent: acknowledge: %w", err))
+		}
+	})
+	receiving, stop := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(work, func() { stop(context.Cause(work)) })
+	err = r.receive(receiving, src)
+	unhook()
+	stop(nil)
+	switch {
+	case ctx.Err() != nil:
+		r.drain(work, time.After(r.cfg.Limits.Drain))
+	case errors.Is(err, io.EOF):
+		r.drain(work, nil)
+	}
+	if cause := context.Cause(work); cause != nil {
+		err = cause
+	}
+	end(context.Canceled)
+	wg.Wait()                                   // the lanes close their sessions first
+	err = errors.Join(err, closed(src.Close())) // then the source
+	return r.finish(), err
+}
+
+// errLost says that the source's session is over although it has not said so.
+var errLost = errors.New("the tap's session is lost")
+
+// hold asks whether the source's session still holds the tap. Lanes ask after
+// each recall: what they have in hand is theirs to send only if it does. // I6
+func (r *Relay) hold(ctx context.Context) error {
+	h, ok := r.tap.(bridge.Holder)
+	if !ok || bridge.Planted(bridge.BugHoldOff) {
+		return nil
+	}
+	if err := h.Hold(ctx); err != nil {
+		return fmt.Errorf("incumbent: %w: %w", errLost, err)
+	}
+	return nil
+}
+
+// begin makes a fresh set of lanes.
+func (r *Relay) begin(src bridge.Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state, r.tap = StateRunning, src
+	r.lanes = r.lanes[:0:0]
+	for i := range r.cfg.SinkTraits.Lanes {
+		r.lanes = append(r.lanes, newLane(r, i))
+	}
+}
+
+// finish gives back what the session left unsettled.
+func (r *Relay) finish() (moved bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	moved = r.ledger.moved
+	r.ledger.voidAll()
+	r.lanes = nil
+	return moved
+}
+
+// receive takes deliveries until the session ends.
+func (r *Relay) receive(ctx context.Context, src bridge.Source) error {
+	var b *batch
+	used := 0
+	entries := make([]entry, 0, r.cfg.Limits.Batch)
+	for {
+		room, err := r.waitForRoom(ctx)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			b, used = r.newBatch(), 0
+		}
+		into := b.buf[used:min(used+room, len(b.buf))]
+		n, err := src.Receive(ctx, into)
+		if err != nil {
+			return fmt.Errorf("incumbent: receive: %w", err)
+		}
+		entries = entries[:0]
+		for i := range n {
+			entries = append(entries, r.identify(&into[i], b))
+		}
+		used += n
+		r.enter(entries, b, used == len(b.buf))
+		if used == len(b.buf) {
+			b = nil
+		}
+	}
+}
+
+// identify gives a delivery its key, its ID and what follows from them.
+func (r *Relay) identify(d *bridge.Delivery, b *batch) entry {
+	r.cfg.Identify(d)
+	e := entry{d: d, batch: b}
+	if d.ID.Suppresses() {
+		e.fp = fingerprint(d.ID, d.Key)
+		e.flags |= hasFingerprint
+	}
+	if len(r.lanes) > 1 || r.cfg.SinkTraits.Survives == bridge.SurvivesAny {
+		e.key = ordering.Hash(d.Key, d.Origin.Shard)
+	}
+	return e
+}
+
+func fingerprint(id bridge.ID, key string) dedupe.Fingerprint {
+	return dedupe.Of(id.Scope == bridge.ScopeGlobal, key, id.Value)
+}
+
+// enter puts received messages into the ledger and the lanes.
+func (r *Relay) enter(entries []entry, b *batch, full bool) {
+	now := time.Now()
+	r.mu.Lock()
+	if r.ledger.counts.InFlight == 0 {
+		r.ledger.busySince = now
+	}
+	for i := range entries {
+		e := &entries[i]
+		r.ledger.start(e, now.UnixNano())
+		r.lanes[r.laneOf(e)].inbox.push(*e)
+	}
+	if full {
+		r.ledger.fill(b)
+	}
+	r.unlockAndCollect()
+	for _, l := range r.lanes {
+		signal(l.wake)
+	}
+}
+
+func (r *Relay) laneOf(e *entry) int {
+	if len(r.lanes) == 1 {
+		return 0
+	}
+	if bridge.Planted(bridge.BugLaneByID) {
+		return ordering.Lane(e.d.ID.Value, 0, len(r.lanes))
+	}
+	return ordering.Lane(e.d.Key, e.d.Origin.Shard, len(r.lanes))
+}
+
+func (r *Relay) newBatch() *batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ledger.takeBatch(r.cfg.Limits.Batch)
+}
+
+// waitForRoom blocks while the debt is all that may be recalled, or too many
+// octets are in flight.
+func (r *Relay) waitForRoom(ctx context.Context) (int, error) {
+	for {
+		r.mu.Lock()
+		room := r.debtLimit - r.ledger.debt
+		if r.ledger.bytes >= r.cfg.Limits.Bytes {
+			room = 0
+		}
+		r.mu.Unlock()
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if room > 0 {
+			return room, nil
+		}
+		select {
+		case <-r.room:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// acknowledge passes receipts on as they come under the low watermark.
+func (r *Relay) acknowledge(ctx context.Context, src bridge.Source) error {
+	var receipts []bridge.Receipt
+	for {
+		r.mu.Lock()
+		receipts, r.ledger.acks = r.ledger.acks, receipts[:0]
+		r.mu.Unlock()
+		if len(receipts) == 0 {
+			select {
+			case <-r.acker:
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if err := src.Ack(ctx, receipts); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		r.mu.Lock()
+		r.ledger.debt -= len(receipts)
+		r.ledger.moved = true
+		r.mu.Unlock()
+		clear(receipts)
+		signal(r.room)
+	}
+}
+
+// unlockAndCollect ends a change of the ledger: what may be acknowledged is
+// handed to the acker.
+func (r *Relay) unlockAndCollect() {
+	some := r.ledger.collect()
+	held := r.ledger.bytes >= r.cfg.Limits.Bytes
+	freed := r.ledger.held && !held
+	r.ledger.held = held
+	r.mu.Unlock()
+	if some {
+		signal(r.acker)
+	}
+	if freed {
+		signal(r.room)
+	}
+}
+
+// drain waits until nothing is unsettled or unacknowledged, or the deadline or
+// the session comes to its end.
+func (r *Relay) drain(ctx context.Context, deadline <-chan time.Time) {
+	r.setState(StateDraining, nil)
+	for {
+		r.mu.Lock()
+		empty := r.ledger.debt == 0
+		r.mu.Unlock()
+		if empty {
+			return
+		}
+		select {
+		case <-r.room:
+		case <-deadline:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// park stores a refused message, as often as it takes. // I1
+func (r *Relay) park(ctx context.Context, on *link, m *bridge.Message, reason bridge.Reason, cause error) error {
+	if r.cfg.Park == nil {
+		return bridge.Fatal(fmt.Errorf("message %s of key %q cannot be delivered: %w", m.Origin, bridge.Printable(m.Key, 64), cause),
+			"The relay has no place to park messages. Set park: skip, or mend the cause at the candidate, and start again: nothing was acknowledged.")
+	}
+	for attempt := 1; ; attempt++ {
+		r.parking.Lock()
+		err := r.cfg.Park(ctx, m, reason, cause)
+		r.parking.Unlock()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if bridge.ClassOf(err) == bridge.Stopping {
+			return err
+		}
+		wait := r.backoff(attempt)
+		r.linkDown(on, fmt.Errorf("park: %w", err), attempt, wait)
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+// backoff doubles from Backoff to BackoffMax.
+func (r *Relay) backoff(attempt int) time.Duration {
+	d := r.cfg.Limits.Backoff
+	for range attempt - 1 {
+		if d *= 2; d >= r.cfg.Limits.BackoffMax {
+			return r.cfg.Limits.BackoffMax
+		}
+	}
+	return d
+}
