@@ -104,7 +104,7 @@ func (g *Gate[T]) Leave(key uint64) (next T, ok bool) {
 		return next, false
 	}
 	if s.head == none {
-		g.remove(i)
+		g.erase(i)
 		return next, false
 	}
 	n := s.head
@@ -173,9 +173,9 @@ func (g *Gate[T]) pop(n int32) T {
 	return e.value
 }
 
-// remove frees slot i and moves back those behind it that would not be found
+// erase frees slot i and moves back those behind it that would not be found
 // any more, so that no tombstones pile up.
-func (g *Gate[T]) remove(i int) {
+func (g *Gate[T]) erase(i int) {
 	mask := len(g.slots) - 1
 	for j := (i + 1) & mask; g.slots[j].taken; j = (j + 1) & mask {
 		if (j-g.home(g.slots[j].key))&mask >= (j-i)&mask {
