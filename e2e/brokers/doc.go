@@ -1,0 +1,19 @@
+// Package brokers starts, stops, restarts and kills private RabbitMQ and NATS
+// servers for tests, and finds the shared ones that "make up" started.
+//
+// Every server has ports and a data folder of its own under one root, by default
+// the repository's .brokers folder, and never touches a server that it did not
+// start. A server that a test process starts ends with that process, however
+// that ends: a leash process waits for its death and cleans up behind it.
+//
+//	brokers.RabbitMQ(t), brokers.NATS(t)                the URL of a shared server
+//	brokers.PrivateRabbitMQ(t), brokers.PrivateNATS(t)  one of the test's own, to be killed
+//	brokers.Up, brokers.Down                            what make up and make down do
+//
+// A shared address is, in this order: the environment (CROSSFADE_TEST_AMQP,
+// CROSSFADE_TEST_NATS), what "make up" left in .brokers/env, one server per test
+// process. Tests that share a server use names of their own.
+//
+// Where a server cannot be had, a test is skipped and says what to install; with
+// CI=true it fails.
+package brokers

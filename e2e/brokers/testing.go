@@ -1,0 +1,128 @@
+package brokers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// RabbitMQ gives the URL of a RabbitMQ that tests share: use names of your own.
+// It fails the test, or skips it outside CI, where there is none.
+func RabbitMQ(t testing.TB) string {
+	t.Helper()
+	return shared(t, KindRabbitMQ)
+}
+
+// NATS gives the URL of a NATS server with JetStream that tests share: use names
+// of your own. It fails the test, or skips it outside CI, where there is none.
+func NATS(t testing.TB) string {
+	t.Helper()
+	return shared(t, KindNATS)
+}
+
+// PrivateRabbitMQ starts a RabbitMQ that ends with the test and that the test
+// may stop, restart and kill.
+func PrivateRabbitMQ(t testing.TB) *Server {
+	t.Helper()
+	return private(t, KindRabbitMQ)
+}
+
+// PrivateNATS starts a NATS server with JetStream that ends with the test and
+// that the test may stop, restart and kill.
+func PrivateNATS(t testing.TB) *Server {
+	t.Helper()
+	return private(t, KindNATS)
+}
+
+func private(t testing.TB, kind Kind) *Server {
+	t.Helper()
+	s, err := startLeashed(kind)
+	if err != nil {
+		missing(t, err)
+	}
+	t.Cleanup(func() {
+		if err := s.Remove(); err != nil {
+			t.Errorf("remove %s: %v", kind, err)
+		}
+	})
+	return s
+}
+
+// StartForProcess starts a server that ends with this process, for a TestMain
+// or for several tests in a row.
+func StartForProcess(kind Kind) (*Server, error) { return startLeashed(kind) }
+
+func startLeashed(kind Kind) (*Server, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	s, err := New(kind, root)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Leash(); err != nil {
+		return nil, errors.Join(err, s.Remove())
+	}
+	if err := s.Start(context.Background()); err != nil {
+		return nil, errors.Join(err, s.Remove())
+	}
+	return s, nil
+}
+
+// ofProcess holds the servers that this test process started for all its tests.
+var ofProcess = map[Kind]func() (string, error){
+	KindRabbitMQ: sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ) }),
+	KindNATS:     sync.OnceValues(func() (string, error) { return sharedURL(KindNATS) }),
+}
+
+func shared(t testing.TB, kind Kind) string {
+	t.Helper()
+	u, err := ofProcess[kind]()
+	if err != nil {
+		missing(t, err)
+	}
+	return u
+}
+
+// sharedURL is the address out of the environment, else the one that make up
+// left, else that of a server for this process.
+func sharedURL(kind Kind) (string, error) {
+	name := envName(kind)
+	if u := os.Getenv(name); u != "" {
+		if err := Answers(u); err != nil {
+			return "", fmt.Errorf("%s is set: %w", name, err)
+		}
+		return u, nil
+	}
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	if u := readEnv(filepath.Join(root, "env"))[name]; u != "" && Answers(u) == nil {
+		return u, nil
+	}
+	s, err := startLeashed(kind)
+	if err != nil {
+		return "", err
+	}
+	return s.URL(), nil
+}
+
+// missing ends the test. Only a server that is not installed is a reason to
+// skip, and in CI not even that is.
+func missing(t testing.TB, err error) {
+	t.Helper()
+	if InCI() || !errors.Is(err, ErrUnavailable) {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(os.Stderr, "\n*** SKIP %s: %v ***\n\n", t.Name(), err)
+	t.Skip(err)
+}
+
+// InCI says whether a missing broker is a failure.
+func InCI() bool { return os.Getenv("CI") == "true" }
