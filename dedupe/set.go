@@ -59,7 +59,7 @@ func (s *Set) Remove(fp Fingerprint) {
 	switch s.slots[i].n {
 	case 0:
 	case 1:
-		s.free(i)
+		s.erase(i)
 	default:
 		s.slots[i].n--
 	}
@@ -89,9 +89,9 @@ func (s *Set) find(fp *Fingerprint) int {
 	return i
 }
 
-// free empties slot i and moves back those behind it that would not be found any
+// erase empties slot i and moves back those behind it that would not be found any
 // more.
-func (s *Set) free(i int) {
+func (s *Set) erase(i int) {
 	mask := len(s.slots) - 1
 	for j := (i + 1) & mask; s.slots[j].n != 0; j = (j + 1) & mask {
 		if (j-s.home(&s.slots[j].fp))&mask >= (j-i)&mask {

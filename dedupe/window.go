@@ -61,7 +61,7 @@ func (w *Window) Add(fp Fingerprint) (fresh bool) {
 	case cap(w.ring) > 0:
 		w.forget(w.next)
 		w.ring[w.next] = fp
-		w.table[w.free(hash)] = uint64(hash)<<32 | uint64(w.next+1)
+		w.table[w.vacant(hash)] = uint64(hash)<<32 | uint64(w.next+1)
 		if w.next++; w.next == len(w.ring) {
 			w.next = 0
 		}
@@ -100,8 +100,8 @@ func (w *Window) find(hash uint32, fp *Fingerprint) (slot int, found bool) {
 	}
 }
 
-// free gives the free slot where hash belongs.
-func (w *Window) free(hash uint32) int {
+// vacant gives the free slot where hash belongs.
+func (w *Window) vacant(hash uint32) int {
 	mask := len(w.table) - 1
 	i := w.home(hash) & mask
 	for w.table[i] != 0 {
