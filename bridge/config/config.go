@@ -72,6 +72,8 @@ type Relay struct {
 	Place string `yaml:"-"`
 }
 
+func (r *Relay) setDefaults() { r.Park = ParkSkip }
+
 // An Endpoint is one side of a relay.
 type Endpoint struct {
 	// System is the name of one of the systems.

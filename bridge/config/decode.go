@@ -85,6 +85,9 @@ func (l *loader) structure(n *yaml.Node, v reflect.Value, path string, origin *y
 	if !ok {
 		return
 	}
+	if d, ok := v.Addr().Interface().(interface{ setDefaults() }); ok {
+		d.setDefaults()
+	}
 	fields, rest := fieldsOf(v)
 	names := append([]string(nil), taken...)
 	for name := range fields {

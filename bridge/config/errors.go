@@ -61,13 +61,12 @@ func (es Errors) Error() string {
 	return b.String()
 }
 
-// sorted puts the mistakes into the order of the file and drops repetitions,
-// which aliases make.
+// sorted puts the mistakes into the order of the file and drops repetitions.
 func (es Errors) sorted() Errors {
 	slices.SortStableFunc(es, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return slices.CompactFunc(es, func(a, b *Error) bool {
-		return a.Line == b.Line && a.Column == b.Column && a.Text == b.Text
+		return a.Line == b.Line && a.Column == b.Column && a.Path == b.Path && a.Text == b.Text
 	})
 }

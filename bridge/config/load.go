@@ -55,8 +55,9 @@ func Parse(path string, data []byte, o Options) (*Config, error) {
 		return nil, l.errs
 	}
 	c := &Config{loader: l}
+	l.places[""] = root
 	l.value(root, reflect.ValueOf(c).Elem(), "")
-	l.layer(c, root, o.Flags)
+	l.layer(c, o.Flags)
 	l.check(c)
 	l.bind(c, o.Adapters)
 	if len(l.errs) > 0 {
@@ -90,12 +91,16 @@ func (l *loader) parse(data []byte) *yaml.Node {
 		l.fail(nil, "", "the file is empty; it needs name, systems and relays")
 		return nil
 	}
-	root := doc.Content[0]
-	if root.ShortTag() == "!!null" {
+	switch root := doc.Content[0]; {
+	case root.ShortTag() == "!!null":
 		l.fail(nil, "", "the file is empty; it needs name, systems and relays")
 		return nil
+	case root.Kind != yaml.MappingNode:
+		l.fail(root, "", "want names with values (\"name: value\"), found %s", l.describe(root))
+		return nil
+	default:
+		return root
 	}
-	return root
 }
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)

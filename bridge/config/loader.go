@@ -30,12 +30,15 @@ type notes struct {
 	values []string
 	// defaults are the settings that a mapping does not hold, by mapping.
 	defaults map[*yaml.Node][]setting
-	// layered are the settings that the environment or a flag decided.
+	// layered says which variable or flag decided a setting, by its key.
 	layered map[string]string
 }
 
 // A setting is one line of a print-out.
-type setting struct{ name, value string }
+type setting struct {
+	name, value string
+	text        bool
+}
 
 // mostNodes is far above what any configuration needs.
 const mostNodes = 200_000
@@ -55,7 +58,7 @@ func (l *loader) fork() *loader {
 }
 
 func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
-	e := &Error{File: l.file, Path: path, Text: l.scrub(fmt.Sprintf(format, args...))}
+	e := &Error{File: l.file, Path: path, Text: RedactURLs(fmt.Sprintf(format, args...))}
 	if n != nil {
 		e.Line, e.Column = n.Line, n.Column
 	}
@@ -170,10 +173,13 @@ func (l *loader) merge(n *yaml.Node, path string, depth int) (out []pair) {
 
 // describe says what a node is, for messages; secrets stay hidden.
 func (l *loader) describe(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+	switch text := n.ShortTag() == "!!str"; {
+	case n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null":
 		return "a " + kindOf(n)
+	case !text:
+		return bridge.Printable(n.Value, 64)
 	}
-	return fmt.Sprintf("\"%s\"", bridge.Printable(l.scrub(n.Value), 64))
+	return fmt.Sprintf("\"%s\"", bridge.Printable(redactValue(n.Value), 64))
 }
 
 func kindOf(n *yaml.Node) string {
@@ -240,13 +246,14 @@ func (n *notes) noteDefault(at *yaml.Node, name string, v reflect.Value) {
 		return
 	}
 	var text string
+	quoted := v.Kind() == reflect.String
 	switch {
 	case v.Type() == typeSecret || secretKey(name):
 		text = hidden
 	case v.Type() == typeDuration:
 		text = time.Duration(v.Int()).String()
-	case v.Kind() == reflect.String:
-		text = RedactURLs(v.String())
+	case quoted:
+		text = redactValue(v.String())
 	case v.Kind() == reflect.Bool || v.CanInt() || v.CanUint() || v.CanFloat():
 		text = fmt.Sprint(v.Interface())
 	default:
@@ -257,5 +264,5 @@ func (n *notes) noteDefault(at *yaml.Node, name string, v reflect.Value) {
 			return
 		}
 	}
-	n.defaults[at] = append(n.defaults[at], setting{name, text})
+	n.defaults[at] = append(n.defaults[at], setting{name, text, quoted})
 }

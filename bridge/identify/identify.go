@@ -141,12 +141,8 @@ func fromOrigin(m *bridge.Message, scope bridge.Scope) bool {
 // share it, so it suppresses nothing, unless the operator says that such
 // messages are repeats: then the content is the producer's own ID. // I4
 func (i *Identifier) fromContent(m *bridge.Message) {
-	null := []byte{0}
-	if m.Body == nil {
-		null[0] = 1
-	}
 	m.ID = bridge.ID{
-		Value: dedupe.FromContent(octets(m.Address.Space), octets(m.Address.Name), octets(m.Key), null, m.Body),
+		Value: dedupe.FromContent(octets(m.Address.Space), octets(m.Address.Name), octets(m.Key), m.Body),
 		Scope: i.scope,
 		From:  bridge.FromContent,
 	}
@@ -197,5 +193,11 @@ func field(body []byte, path string) string {
 // holds is not changed by anyone until the message is forgotten.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// octets is the inverse of text, for reading only.
-func octets(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+// octets is the inverse of text, for reading only; never nil, which is another
+// content than empty.
+func octets(s string) []byte {
+	if s == "" {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}

@@ -1,0 +1,166 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/identify"
+)
+
+// Names become parts of names at the brokers, so they keep to what all of them
+// take.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+
+const nameRule = "want 1 to 63 letters, digits, '-' and '_', the first a letter or digit"
+
+// check looks at everything that needs no adapter.
+func (l *loader) check(c *Config) {
+	if l.required("name", c.Name) && !nameForm.MatchString(c.Name) {
+		l.failAt("name", "%q: %s", bridge.Printable(c.Name, 64), nameRule)
+	}
+	l.checkLayers(c)
+	if len(c.Systems) == 0 && !l.failedWithin("systems") {
+		l.failAt("systems", "there are none; a bridge needs the systems that it connects")
+	}
+	if len(c.Relays) == 0 && !l.failedWithin("relays") {
+		l.failAt("relays", "there are none; a bridge needs at least one")
+	}
+	systems := map[string]int{}
+	for i, s := range c.Systems {
+		at := fmt.Sprintf("systems[%d]", i)
+		l.checkName(at, s.Name, systems)
+		l.required(at+".kind", s.Kind)
+	}
+	relays := map[string]int{}
+	for i, r := range c.Relays {
+		at := fmt.Sprintf("relays[%d]", i)
+		if n := l.places[at]; n != nil {
+			r.Place = fmt.Sprintf("%s:%d", l.file, n.Line)
+		}
+		l.checkName(at, r.Name, relays)
+		l.checkRelay(at, r)
+	}
+}
+
+func (l *loader) checkLayers(c *Config) {
+	if c.HTTP.Listen != "off" {
+		_, port, err := net.SplitHostPort(c.HTTP.Listen)
+		if n, errPort := strconv.Atoi(port); err != nil || errPort != nil || n < 0 || n > 65535 {
+			l.failLayered("http.listen", "%q: want host:port, such as 127.0.0.1:7117, or off", bridge.Printable(c.HTTP.Listen, 64))
+		}
+	}
+	levels, formats := []string{"debug", "info", "warn", "error"}, []string{"auto", "text", "json"}
+	if !slices.Contains(levels, c.Log.Level) {
+		l.failLayered("log.level", "%q is none of %s%s", bridge.Printable(c.Log.Level, 64), strings.Join(levels, ", "), onlyNear(c.Log.Level, levels))
+	}
+	if !slices.Contains(formats, c.Log.Format) {
+		l.failLayered("log.format", "%q is none of %s%s", bridge.Printable(c.Log.Format, 64), strings.Join(formats, ", "), onlyNear(c.Log.Format, formats))
+	}
+}
+
+func onlyNear(got string, names []string) string {
+	if nearest(got, names) == "" {
+		return ""
+	}
+	return didYouMean(got, names)
+}
+
+func (l *loader) checkName(at, name string, seen map[string]int) {
+	if !l.required(at+".name", name) {
+		return
+	}
+	if !nameForm.MatchString(name) {
+		l.failAt(at+".name", "%q: %s", bridge.Printable(name, 64), nameRule)
+		return
+	}
+	line := 0
+	if n := l.places[at+".name"]; n != nil {
+		line = n.Line
+	}
+	if first, ok := seen[name]; ok {
+		l.failAt(at+".name", "%q is there twice, first on line %d", name, first)
+		return
+	}
+	seen[name] = line
+}
+
+// required reports a text that is not there, unless it is wrong already.
+func (l *loader) required(path, value string) bool {
+	if value == "" && !l.failedWithin(path) {
+		l.failAt(path, "is required")
+	}
+	return value != ""
+}
+
+// failedWithin says that a mistake at or below path is known already.
+func (l *loader) failedWithin(path string) bool {
+	return slices.ContainsFunc(l.errs, func(e *Error) bool {
+		rest, ok := strings.CutPrefix(e.Path, path)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+func (l *loader) checkRelay(at string, r *Relay) {
+	if park := []string{ParkSkip, ParkStop}; r.Park != "" && !slices.Contains(park, r.Park) {
+		l.failAt(at+".park", "%q is neither skip nor stop%s", bridge.Printable(r.Park, 64), onlyNear(r.Park, park))
+	}
+	if r.ParkFile != "" && r.Park == ParkStop {
+		l.failAt(at+".park_file", "has no effect with park: stop; take one of the two away")
+	}
+	words := []string{AcceptCompeting, AcceptAtMostOnce}
+	for i, w := range r.Accept {
+		if !slices.Contains(words, w) {
+			l.failAt(fmt.Sprintf("%s.accept[%d]", at, i), "%q is neither %s%s", bridge.Printable(w, 64), strings.Join(words, " nor "), onlyNear(w, words))
+		}
+	}
+	l.checkLimits(at+".limits", &r.Limits)
+	// What depends on the source's promises is left for when they are known.
+	if err := (identify.Spec{Key: r.Key, ID: r.ID}).Validate(bridge.SourceTraits{Replayable: true}); err != nil {
+		l.failIdentify(at, err)
+	}
+}
+
+// failIdentify reports mistakes that begin with "key: " or "id: " there.
+func (l *loader) failIdentify(at string, err error) {
+	for _, e := range unjoin(err) {
+		part, text, _ := strings.Cut(e.Error(), ": ")
+		path := at + "." + part
+		if field, more, ok := strings.Cut(text, ": "); ok && l.places[path+"."+field] != nil {
+			path, text = path+"."+field, more
+		}
+		l.failAt(path, "%s", text)
+	}
+}
+
+func (l *loader) checkLimits(at string, m *Limits) {
+	for name, v := range map[string]int64{"debt": int64(m.Debt), "bytes": int64(m.Bytes), "window": int64(m.Window), "batch": int64(m.Batch)} {
+		if n := l.places[at+"."+name]; n != nil && v < 1 && n.ShortTag() != "!!null" && !l.failedWithin(at+"."+name) {
+			l.failAt(at+"."+name, "want at least 1")
+		}
+	}
+	if m.Backoff > 0 && m.BackoffMax > 0 && m.BackoffMax < m.Backoff {
+		l.failAt(at+".backoff_max", "%s is less than backoff, which is %s", m.BackoffMax, m.Backoff)
+	}
+}
+
+// wrap gives the mistakes that an adapter reports their place.
+func (l *loader) wrap(path string, err error) {
+	var found Errors
+	if errors.As(err, &found) {
+		l.errs = append(l.errs, found...)
+		return
+	}
+	for _, e := range unjoin(err) {
+		text := strings.ReplaceAll(bridge.Printable(l.scrub(e.Error()), 1000), `\x22`, `"`)
+		if hint := bridge.HintOf(e); hint != "" {
+			text += " — " + hint
+		}
+		l.failAt(path, "%s", text)
+	}
+}
