@@ -1,0 +1,241 @@
+package rabbitmq
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// systemSettings are the settings of one broker or cluster.
+type systemSettings struct {
+	// URL is amqp://user@host:port/vhost, or amqps:// for TLS.
+	URL bridge.Secret `yaml:"url"`
+	// Password takes the place of the URL's.
+	Password bridge.Secret `yaml:"password"`
+	// Heartbeat is how long the broker may be silent; 10 s by default.
+	Heartbeat time.Duration `yaml:"heartbeat"`
+	// ConnectTimeout bounds connecting; 10 s by default.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// WriteTimeout bounds how long the broker may take nothing from the network
+	// without having said that it blocks publishers; 30 s by default.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// MaxMessage is the broker's max_message_size in octets, if it is not the
+	// default of its version (128 MiB before RabbitMQ 4, 16 MiB since).
+	MaxMessage int `yaml:"max_message"`
+	// TLS holds what a TLS connection needs beyond the system's certificates.
+	TLS tlsSettings `yaml:"tls"`
+}
+
+type tlsSettings struct {
+	CA   string `yaml:"ca"`   // file with the certificates to trust
+	Cert string `yaml:"cert"` // file with the client's certificate
+	Key  string `yaml:"key"`  // file with its key
+}
+
+// The words for a tap or a target.
+const (
+	typeQuorum  = "quorum"
+	typeClassic = "classic"
+	typeStream  = "stream"
+	tapQueue    = "queue"
+)
+
+// sourceSettings are a relay's from block.
+type sourceSettings struct {
+	Tap      string            `yaml:"tap"`
+	Bindings []bindingSettings `yaml:"bindings"`
+	// Queue is the existing queue of tap: queue, which Competes has to admit.
+	Queue    string `yaml:"queue"`
+	Competes bool   `yaml:"competes"`
+	// Prefetch bounds what is delivered and not acknowledged; 4096 by default.
+	Prefetch int `yaml:"prefetch"`
+	// MaxLength and MaxBytes bound the tap. At the bound the oldest messages go
+	// to a queue of the bridge's own. MaxBytes is 4 GiB by default.
+	MaxLength int64 `yaml:"max_length"`
+	MaxBytes  int64 `yaml:"max_bytes"`
+	// MaxAge and SegmentBytes are a stream's: limits act when a segment is full.
+	MaxAge       time.Duration `yaml:"max_age"`
+	SegmentBytes int64         `yaml:"segment_bytes"`
+}
+
+type bindingSettings struct {
+	Exchange   string         `yaml:"exchange"`
+	RoutingKey string         `yaml:"routing_key"`
+	Arguments  map[string]any `yaml:"arguments"`
+}
+
+// sinkSettings are a relay's to block.
+type sinkSettings struct {
+	Exchange   string `yaml:"exchange"`
+	RoutingKey string `yaml:"routing_key"` // a template; {address} by default
+	Queue      string `yaml:"queue"`
+	Type       string `yaml:"type"` // of Queue: quorum (default) or classic
+	Stream     string `yaml:"stream"`
+	// Persistent makes every message durable where that is the message's
+	// choice; true by default.
+	Persistent *bool `yaml:"persistent"`
+	// Window bounds the messages on their way; 4096 by default.
+	Window int `yaml:"window"`
+}
+
+const (
+	defaultPrefetch = 4096
+	defaultWindow   = 4096
+	defaultMaxBytes = 4 << 30
+	defaultSegment  = 64 << 20
+	minSegment      = 1 << 16
+)
+
+func newSystem(name string, settings bridge.Decode) (*system, error) {
+	c := systemSettings{Heartbeat: 10 * time.Second, ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	if err := settings(&c); err != nil {
+		return nil, err
+	}
+	if c.URL == "" {
+		return nil, errors.New("url is missing; want amqp://user@host:5672/vhost")
+	}
+	uri, err := amqp.ParseURI(string(c.URL))
+	if err != nil {
+		return nil, errors.New("url cannot be read; want amqp://user@host:5672/vhost, with '@', ':', '/' and the like written as %XX")
+	}
+	if c.Password != "" {
+		uri.Password = string(c.Password)
+	}
+	switch {
+	case c.Heartbeat < 2*time.Second || c.Heartbeat > time.Hour:
+		return nil, fmt.Errorf("heartbeat is %v; want 2s to 1h", c.Heartbeat)
+	case c.ConnectTimeout < time.Second || c.WriteTimeout < time.Second:
+		return nil, errors.New("connect_timeout and write_timeout are at least 1s")
+	case c.MaxMessage < 0:
+		return nil, errors.New("max_message is not negative")
+	}
+	s := &system{name: name, settings: c, uri: uri, address: net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))}
+	if s.tls, err = c.TLS.config(uri); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// config is nil where the URL does not ask for TLS.
+func (t tlsSettings) config(uri amqp.URI) (*tls.Config, error) {
+	if uri.Scheme != "amqps" {
+		if t != (tlsSettings{}) {
+			return nil, errors.New("tls is set, but the url says amqp://; write amqps://")
+		}
+		return nil, nil
+	}
+	c := &tls.Config{ServerName: uri.Host, MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("tls: ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls: ca: no certificate in %s", t.CA)
+		}
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		return nil, errors.New("tls: cert and key belong together")
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+func (c *sourceSettings) validate() error {
+	if c.Tap == "" && c.Queue != "" {
+		c.Tap = tapQueue
+	}
+	switch c.Tap {
+	case tapQueue:
+		return c.validateQueue()
+	case typeQuorum, typeClassic, typeStream:
+	default:
+		return fmt.Errorf("tap: %q is not one of quorum, classic, stream, queue", c.Tap)
+	}
+	if c.Queue != "" || c.Competes {
+		return errors.New("queue and competes are for tap: queue; a tap of the bridge's own has bindings")
+	}
+	if len(c.Bindings) == 0 {
+		return errors.New("bindings are missing: the exchanges and routing keys that the tap is to see")
+	}
+	for i, b := range c.Bindings {
+		if b.Exchange == "" {
+			return fmt.Errorf("bindings: number %d names no exchange; the default exchange cannot be tapped", i+1)
+		}
+		if len(b.Exchange) > 255 || len(b.RoutingKey) > 255 {
+			return fmt.Errorf("bindings: number %d: names have at most 255 octets", i+1)
+		}
+		if _, err := toTable(b.Arguments); err != nil {
+			return fmt.Errorf("bindings: number %d: %w", i+1, err)
+		}
+	}
+	return c.validateBounds()
+}
+
+func (c *sourceSettings) validateQueue() error {
+	switch {
+	case c.Queue == "":
+		return errors.New("tap: queue wants the name of the queue")
+	case !c.Competes:
+		return fmt.Errorf("queue %q is an application's: reading it takes messages away from its consumers; write competes: true if that is meant, or use bindings", c.Queue)
+	case len(c.Bindings) > 0 || c.MaxLength != 0 || c.MaxBytes != 0 || c.MaxAge != 0 || c.SegmentBytes != 0:
+		return errors.New("tap: queue takes an existing queue as it is: no bindings and no bounds")
+	case len(c.Queue) > 255:
+		return errors.New("queue: names have at most 255 octets")
+	}
+	return c.validatePrefetch()
+}
+
+func (c *sourceSettings) validatePrefetch() error {
+	if c.Prefetch == 0 {
+		c.Prefetch = defaultPrefetch
+	}
+	if c.Prefetch < 1 || c.Prefetch > 65535 {
+		return fmt.Errorf("prefetch is %d; want 1 to 65535", c.Prefetch)
+	}
+	return nil
+}
+
+func (c *sourceSettings) validateBounds() error {
+	if c.MaxLength < 0 || c.MaxBytes < 0 || c.MaxAge < 0 || c.SegmentBytes < 0 {
+		return errors.New("bounds are not negative")
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultMaxBytes
+	}
+	if c.Tap != typeStream {
+		if c.MaxAge != 0 || c.SegmentBytes != 0 {
+			return errors.New("max_age and segment_bytes are for tap: stream")
+		}
+		return c.validatePrefetch()
+	}
+	if c.MaxLength != 0 {
+		return errors.New("max_length is for queues; a stream is bound by max_bytes and max_age")
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = max(minSegment, min(defaultSegment, c.MaxBytes/4))
+	}
+	if c.SegmentBytes < minSegment || c.SegmentBytes > c.MaxBytes {
+		return fmt.Errorf("segment_bytes is %d; want %d to max_bytes", c.SegmentBytes, minSegment)
+	}
+	if c.MaxAge != 0 && c.MaxAge < time.Second {
+		return errors.New("max_age is at least 1s")
+	}
+	return c.validatePrefetch()
+}

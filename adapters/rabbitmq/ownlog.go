@@ -1,0 +1,191 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// An ownLog is a stream of the bridge's own with records in it: checkpoints and
+// journals. Records larger than a part are written in several messages. Its
+// end is found by writing a mark and reading up to that, so that an answer is
+// never a guess.
+type ownLog struct {
+	session *session
+	stream  string
+
+	mu       sync.Mutex // one message at a time
+	ch       *amqp.Channel
+	returned chan amqp.Return
+}
+
+const (
+	// partSize is how much of a record one message holds.
+	partSize = 1 << 20
+	// maxRecord holds the largest message that a broker takes and its headers.
+	maxRecord = 160 << 20
+
+	kindMark = "crossfade-mark"
+	kindPart = "crossfade-part"
+)
+
+// openLog opens a log on a session, which it owns from then on.
+func openLog(ctx context.Context, n *session, stream string, arguments amqp.Table) (*ownLog, error) {
+	stop := context.AfterFunc(ctx, n.kill)
+	defer stop()
+	what := "open " + stream
+	arguments["x-queue-type"] = typeStream
+	if _, err := n.passive(stream); missing(err) {
+		if err := n.declare(stream, arguments); err != nil {
+			return nil, setupError(what, err)
+		}
+	} else if err != nil {
+		return nil, setupError(what, err)
+	}
+	ch, _, err := n.channel(nil)
+	if err != nil {
+		return nil, setupError(what, err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		return nil, setupError(what, err)
+	}
+	return &ownLog{session: n, stream: stream, ch: ch, returned: ch.NotifyReturn(make(chan amqp.Return, 1))}, nil
+}
+
+// append writes a record and returns once it is durable. A crash may leave a
+// beginning of it, which replay passes over.
+func (l *ownLog) append(ctx context.Context, record []byte) error {
+	parts := max(1, (len(record)+partSize-1)/partSize)
+	id := token()
+	for i := range parts {
+		body := record[i*partSize : min(len(record), (i+1)*partSize)]
+		if err := l.publish(ctx, kindPart, id, strconv.Itoa(i)+"/"+strconv.Itoa(parts), body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish writes one message and waits until it is durable.
+func (l *ownLog) publish(ctx context.Context, kind, id, part string, body []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	confirm, err := l.ch.PublishWithDeferredConfirmWithContext(ctx, "", l.stream, true, false, amqp.Publishing{
+		Type: kind, MessageId: id, CorrelationId: part, DeliveryMode: amqp.Persistent, Body: body,
+	})
+	if err != nil {
+		return l.session.why(fmt.Errorf("write to %s: %w", l.stream, err))
+	}
+	ok, err := confirm.WaitContext(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("rabbitmq: write to %s: %w", l.stream, err)
+	case l.ch.IsClosed():
+		return l.session.why(fmt.Errorf("write to %s: %w", l.stream, amqp.ErrClosed))
+	case !ok:
+		return runError("write to "+l.stream, errNacked)
+	}
+	select {
+	case r, open := <-l.returned: // comes before the confirm
+		if open {
+			return bridge.Fatal(fmt.Errorf("rabbitmq: %s is not there any more (%d %s)", l.stream, r.ReplyCode, r.ReplyText),
+				"Somebody deleted a stream of the bridge's own: what it held is lost.")
+		}
+	default:
+	}
+	return nil
+}
+
+// replay calls each with every whole record that was durable when it was called.
+func (l *ownLog) replay(ctx context.Context, each func(record []byte) error) error {
+	mark := token()
+	if err := l.publish(ctx, kindMark, mark, "", nil); err != nil {
+		return err
+	}
+	r, err := l.session.readStream(l.stream, "first", 512)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	var d decoder
+	var into bridge.Delivery
+	var open partial
+	for {
+		batch, err := r.next(ctx, 512)
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			if err := d.decode(&batch[i], 0, &into); err != nil {
+				return err
+			}
+			kind, _ := into.Property(bridge.KindMessageType)
+			id, _ := into.Property(bridge.KindMessageID)
+			switch kind.Text {
+			case kindMark:
+				if id.Text == mark {
+					return nil
+				}
+			case kindPart:
+				part, _ := into.Property(bridge.KindCorrelationID)
+				record, whole, err := open.add(id.Text, part.Text, into.Body)
+				if err != nil {
+					return fmt.Errorf("rabbitmq: %s: %w", l.stream, err)
+				}
+				if whole {
+					if err := each(record); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+}
+
+func (l *ownLog) close() { l.session.close() }
+
+// A partial is a record of which not all parts have been read.
+type partial struct {
+	id   string
+	next int
+	body []byte
+}
+
+// add takes a part. A record that was left unfinished is dropped when the next
+// one begins.
+func (p *partial) add(id, part string, body []byte) (record []byte, whole bool, err error) {
+	var index, count int
+	if n, err := fmt.Sscanf(part, "%d/%d", &index, &count); n != 2 || err != nil || count < 1 {
+		return nil, false, errors.New("a part of a record is not numbered")
+	}
+	if count == 1 {
+		return body, true, nil
+	}
+	if index == 0 {
+		*p = partial{id: id}
+	}
+	if id != p.id || index != p.next {
+		return nil, false, nil // the rest of a record whose beginning was cut off
+	}
+	p.body = append(p.body, body...)
+	if p.next++; p.next < count {
+		return nil, false, nil
+	}
+	record = p.body
+	*p = partial{}
+	return record, true, nil
+}
+
+func token() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,149 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// recallLimit is how many messages are read back from a stream.
+const recallLimit = 1 << 16
+
+// A sinkOpener is a to block.
+type sinkOpener struct {
+	system *system
+	id     bridge.Identity
+	target target
+	limit  *sizeLimit
+}
+
+var (
+	_ bridge.SinkOpener = (*sinkOpener)(nil)
+	_ bridge.Checker    = (*sinkOpener)(nil)
+)
+
+// Traits are those of the target's type.
+func (o *sinkOpener) Traits() bridge.SinkTraits {
+	t := bridge.SinkTraits{
+		Durable: true, Fence: bridge.FenceLock, Survives: o.target.survives(),
+		MaxBody: o.limit.octets(), Lanes: 1,
+	}
+	switch o.target.kind {
+	case typeStream:
+		t.Recall = recallLimit
+	case typeQuorum:
+		t.Notes = append(t.Notes,
+			"A queue cannot be read back: after a crash, what was on its way may be there twice, with the same ID.",
+			"A limit with overflow reject-publish on the queue would refuse one message in the middle: do not set it.",
+			"From RabbitMQ 4 on a quorum queue delivers higher priorities first.")
+	case typeClassic:
+		t.Notes = append(t.Notes,
+			"A queue cannot be read back: after a crash, what was on its way may be there twice, with the same ID.",
+			"A classic queue can lose one of several in a broker's crash, so one message of a key is on its way at a time.")
+	case toExchange:
+		t.Durable = o.target.persistent
+		t.Notes = append(t.Notes,
+			"What an exchange leads to cannot be read back: after a crash, what was on its way may be there twice, with the same ID.",
+			"A binding may be missing for a moment, so one message of a key is on its way at a time; unroutable messages are parked.")
+	}
+	if !o.target.persistent && o.target.kind == typeClassic {
+		t.Durable = false
+	}
+	return t
+}
+
+// Describe names the target.
+func (o *sinkOpener) Describe() string { return o.target.describe() }
+
+// Open makes sure that the target is there and of the type that the traits go by.
+func (o *sinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
+	n, err := o.system.connect(ctx, o.id.String()+" look at "+o.target.describe())
+	if err != nil {
+		return nil, err
+	}
+	defer n.close()
+	if err := o.verify(n); err != nil {
+		return nil, err
+	}
+	o.limit.assume(n.broker.maxMessage())
+	s := &sink{opener: o}
+	if o.target.kind == typeStream {
+		return &streamSink{s}, nil
+	}
+	return s, nil
+}
+
+// verify compares the target with what the configuration says of it.
+func (o *sinkOpener) verify(n *session) error {
+	what := "target " + o.target.describe()
+	if o.target.kind == toExchange {
+		return setupError(what, n.exchange(o.target.exchange))
+	}
+	found, err := n.queueArguments(o.target.queue)
+	if err != nil {
+		return setupError(what, err)
+	}
+	if actual := found.kind(); actual != o.target.kind && actual != "" {
+		return bridge.Fatal(fmt.Errorf("rabbitmq: %s: queue %s is a %s queue", what, o.target.queue, actual),
+			"Write stream: NAME for a stream, and type: quorum or type: classic for a queue: what may be on its way at a time depends on it.")
+	}
+	return nil
+}
+
+// A sink has no connection of its own: every lane has one.
+type sink struct{ opener *sinkOpener }
+
+// A streamSink can read back what was placed.
+type streamSink struct{ *sink }
+
+var (
+	_ bridge.Sink     = (*sink)(nil)
+	_ bridge.Recaller = (*streamSink)(nil)
+)
+
+// Close has nothing to release.
+func (*sink) Close() error { return nil }
+
+// Open fences: the owner of a lane holds an exclusive queue on the connection
+// that it publishes through. The broker takes the queue away only when that
+// connection is gone, so nothing of an earlier session comes later. // I2 I6
+func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (bridge.Lane, error) {
+	o := s.opener
+	n, err := o.system.connect(ctx, fmt.Sprintf("%s lane %d to %s", o.id, number, o.target.describe()))
+	if err != nil {
+		return nil, err
+	}
+	l := newLane(n, o, settled)
+	if err := l.open(ctx, number); err != nil {
+		n.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// lockError says who has the lock.
+func lockError(what string, err error) error {
+	if hasCode(err, codeLocked) {
+		return fmt.Errorf("rabbitmq: %s: another process owns this relay, or its connection has not ended yet: %w", what, err)
+	}
+	return setupError(what, err)
+}
+
+// hold takes a lock for as long as the session lives.
+func (n *session) hold(name string) error {
+	ch, _, err := n.channel(nil)
+	if err != nil {
+		return lockError("lock "+name, err)
+	}
+	_, err = ch.QueueDeclare(name, false, false, true, false, amqp.Table{"x-queue-type": typeClassic})
+	if err != nil {
+		return lockError("lock "+name, err)
+	}
+	return nil
+}
+
+var errNacked = errors.New("the broker refused a message (basic.nack): a queue limit with overflow reject-publish, or a queue that failed")

@@ -1,0 +1,124 @@
+package rabbitmq
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// epochs numbers the sessions of this process, so that a receipt of one is not
+// taken for one of another: their tags both begin at 1.
+var epochs atomic.Int32
+
+// A queueSource reads a queue: a tap of the bridge's own, or an application's.
+type queueSource struct {
+	session *session
+	queue   string
+	channel uint16
+	epoch   int32
+	intake  *intake
+	decoder decoder // Receive's
+
+	ackMu sync.Mutex
+	acks  *ackRuns
+	out   []byte
+
+	askMu sync.Mutex
+}
+
+var (
+	_ bridge.Source     = (*queueSource)(nil)
+	_ bridge.Backlogger = (*queueSource)(nil)
+)
+
+// openQueue subscribes to a queue that is there.
+func openQueue(n *session, queue, incarnation string, prefetch int) (*queueSource, error) {
+	s := &queueSource{
+		session: n, queue: queue, epoch: epochs.Add(1), intake: newIntake(), acks: newAckRuns(prefetch),
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},
+	}
+	ch, id, err := n.channel(s.intake)
+	if err != nil {
+		return nil, setupError("subscribe to "+queue, err)
+	}
+	s.channel = id
+	n.watch(ch, s.intake.end)
+	if err := ch.Qos(prefetch, 0, false); err != nil {
+		return nil, setupError("prefetch on "+queue, err)
+	}
+	if _, err := ch.Consume(queue, "crossfade", false, false, false, false, amqp.Table{}); err != nil {
+		return nil, setupError("subscribe to "+queue, err)
+	}
+	return s, nil
+}
+
+// Receive gives what has been delivered, as the contract says.
+func (s *queueSource) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	if len(into) == 0 {
+		return 0, nil
+	}
+	batch, err := s.intake.next(ctx, len(into))
+	if err != nil {
+		return 0, err
+	}
+	for i := range batch {
+		if err := s.decoder.decode(&batch[i], batch[i].tag, &into[i]); err != nil {
+			s.intake.end(err)
+			return 0, err
+		}
+		into[i].Receipt = bridge.Receipt{Shard: s.epoch, Seq: batch[i].tag}
+	}
+	return len(batch), nil
+}
+
+// Ack acknowledges deliveries of this session. // I1
+func (s *queueSource) Ack(_ context.Context, receipts []bridge.Receipt) error {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	for i := range receipts {
+		if receipts[i].Shard == s.epoch {
+			s.acks.add(receipts[i].Seq)
+		}
+	}
+	s.out = s.out[:0]
+	s.acks.flush(s.intake.delivered(), func(tag uint64, multiple bool) {
+		s.out = appendAck(s.out, s.channel, tag, multiple)
+	})
+	if err := s.intake.failure(); err != nil {
+		return err
+	}
+	if len(s.out) == 0 {
+		return nil
+	}
+	if _, err := s.session.sock.push(s.out); err != nil {
+		return s.session.why(err)
+	}
+	return nil
+}
+
+// Backlog counts what the queue has ready and what is delivered to us.
+func (s *queueSource) Backlog(context.Context) (bridge.Backlog, error) {
+	s.askMu.Lock()
+	defer s.askMu.Unlock()
+	state, err := s.session.passive(s.queue)
+	if err != nil {
+		return bridge.Backlog{}, runError("backlog of "+s.queue, err)
+	}
+	delivered := s.intake.delivered()
+	s.ackMu.Lock()
+	held := int64(delivered) - int64(s.acks.sent)
+	s.ackMu.Unlock()
+	return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
+}
+
+// Close gives the un-acknowledged back by ending the connection: the queue puts
+// them in front again, in order. Nothing is requeued one by one.
+func (s *queueSource) Close() error {
+	s.intake.end(bridge.ErrClosed)
+	s.session.close()
+	return nil
+}

@@ -1,0 +1,210 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/ordering"
+)
+
+// A streamSource reads a stream tap and keeps its own position.
+type streamSource struct {
+	session  *session
+	reader   *streamReader
+	epoch    int32
+	decoder  decoder // Receive's
+	expected uint64  // the next offset; Receive's
+
+	mu      sync.Mutex
+	tracker *ordering.Tracker[uint64]
+	done    []uint64
+
+	ackMu   sync.Mutex
+	offsets *offsets // Ack's
+
+	askMu sync.Mutex
+}
+
+var (
+	_ bridge.Source     = (*streamSource)(nil)
+	_ bridge.Backlogger = (*streamSource)(nil)
+)
+
+// openStream takes the tap's lock, finds or makes the tap, and reads on behind
+// the last checkpoint. A tap is bound only after its first position is durable,
+// so that nothing can come before that.
+func (o *sourceOpener) openStream(ctx context.Context, n *session) (bridge.Source, error) {
+	if err := n.hold(lockName(o.id, "tap")); err != nil {
+		return nil, err
+	}
+	keeper, err := o.system.connect(ctx, o.id.String()+" offsets of "+o.Describe())
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.resume(ctx, n, keeper)
+	if err != nil {
+		keeper.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (o *sourceOpener) resume(ctx context.Context, n, keeper *session) (*streamSource, error) {
+	p, err := o.openTapOffsets(ctx, n, keeper)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.bind(n); err != nil {
+		return nil, err
+	}
+	s := &streamSource{
+		session: n, epoch: epochs.Add(1), expected: p.next, offsets: p,
+		tracker: ordering.NewTracker[uint64](o.settings.Prefetch),
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: o.tap, Incarnation: p.incarnation, Replayable: true}},
+	}
+	s.reader, err = n.readStream(o.tap, int64(p.next), o.settings.Prefetch)
+	return s, err
+}
+
+// openTapOffsets makes sure that tap and offsets are both there or both new.
+func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (*offsets, error) {
+	stream := tapName(o.id, &o.settings, "offsets")
+	_, tapErr := n.passive(o.tap)
+	if tapErr != nil && !missing(tapErr) {
+		return nil, setupError("tap "+o.tap, tapErr)
+	}
+	if _, err := n.passive(stream); tapErr == nil && missing(err) {
+		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is there, but its offsets stream %s is gone: nobody knows what has been read", o.tap, stream),
+			"Delete the tap too, to begin anew: what it holds is then not copied.")
+	}
+	p, err := openOffsets(ctx, keeper, stream)
+	if err != nil {
+		return nil, err
+	}
+	if p.created {
+		if tapErr != nil {
+			return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.next),
+				"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
+		}
+		return p, nil
+	}
+	if err := n.declare(o.tap, tapArguments(&o.settings, "", n.broker)); err != nil {
+		return nil, setupError("declare tap "+o.tap, err)
+	}
+	return p, p.save(ctx, 0)
+}
+
+// Receive gives what has come, as the contract says.
+func (s *streamSource) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	if len(into) == 0 {
+		return 0, nil
+	}
+	batch, err := s.reader.next(ctx, len(into))
+	if err != nil {
+		return 0, err
+	}
+	for i := range batch {
+		if err := s.take(ctx, &batch[i], &into[i]); err != nil {
+			s.reader.intake.end(err)
+			return 0, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range batch {
+		into[i].Receipt = bridge.Receipt{Shard: s.epoch, Seq: s.tracker.Start(into[i].Receipt.Seq)}
+	}
+	return len(batch), nil
+}
+
+// take decodes one message and makes sure that none is missing before it.
+func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Delivery) error {
+	offset, err := offsetOf(d)
+	if err != nil {
+		return err
+	}
+	if offset > s.expected+1 {
+		if err := s.gap(ctx, offset); err != nil {
+			return err
+		}
+	}
+	s.expected = offset + 1
+	if err := s.decoder.decode(d, offset, into); err != nil {
+		return err
+	}
+	into.Receipt.Seq = offset
+	return nil
+}
+
+// gap tells a cut-off from the offsets that a stream spends on its own entries:
+// messages are missing only if the oldest kept one is beyond the next expected
+// by more than one. The broker says nothing of it.
+func (s *streamSource) gap(ctx context.Context, offset uint64) error {
+	first, err := s.session.first(ctx, s.reader.stream)
+	if err != nil {
+		return err
+	}
+	if first <= s.expected+1 {
+		return nil
+	}
+	return bridge.Fatal(fmt.Errorf("rabbitmq: gap: %s was cut off before offset %d, and %d to %d had not been read (the next is %d)",
+		s.reader.stream, first, s.expected, first-1, offset),
+		"The stream's bounds were reached: raise max_bytes or max_age, delete the tap and its offsets stream to begin anew, and count the messages between as lost to this relay.")
+}
+
+// Ack moves the checkpoint behind the messages below which all are
+// acknowledged, with one durable write for the call. // I1
+func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	s.mu.Lock()
+	for i := range receipts {
+		if receipts[i].Shard == s.epoch {
+			s.tracker.Done(receipts[i].Seq)
+		}
+	}
+	s.done = s.tracker.Take(s.done[:0])
+	s.mu.Unlock()
+	if err := s.reader.intake.failure(); err != nil {
+		return err
+	}
+	if len(s.done) == 0 {
+		return nil
+	}
+	if err := s.offsets.save(ctx, s.done[len(s.done)-1]+1); err != nil {
+		s.reader.intake.end(err)
+		return err
+	}
+	return nil
+}
+
+// Backlog is counted in offsets, of which the stream spends some on its own
+// entries, so it is a bound.
+func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
+	s.askMu.Lock()
+	defer s.askMu.Unlock()
+	none := bridge.Backlog{Bytes: -1}
+	last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
+	if err != nil || empty {
+		return none, err
+	}
+	s.ackMu.Lock()
+	next := s.offsets.next
+	s.ackMu.Unlock()
+	if last < next {
+		return none, nil
+	}
+	return bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}, nil
+}
+
+// Close ends both connections.
+func (s *streamSource) Close() error {
+	s.reader.intake.end(bridge.ErrClosed)
+	s.session.close()
+	s.offsets.log.close()
+	return nil
+}
