@@ -48,16 +48,20 @@ type Fixture struct {
 	// gives another process with the same bridge.Identity and settings: it shares
 	// no connection and no state with those before, as if it ran on another host.
 	// The tap need not exist before its source is first opened; checks open it
-	// before they Put.
+	// before they Put. If its Unacked is bounded, then by 64 or more: checks hold
+	// as many back.
 	Start func(t T) Process
 	// Put stores messages at the place that the source taps, in the order given,
 	// the way a producer would: with the system's own client and not the
 	// adapter's sink. It returns once they are stored. Key, ID.Value and Body
 	// have to be so placed that the source, as the openers are configured, finds
-	// them again (a routing key or subject or token; message-id or Nats-Msg-Id;
-	// …). Keys are of the form "key-3", IDs of the form "id-17", bodies are not
+	// them again, or Identify does (a routing key or subject or token; message-id
+	// or Nats-Msg-Id; crossfade-id; …). It is safe for concurrent use with Read. Keys are of the form "key-3", IDs of the form "id-17", bodies are not
 	// empty; there are no headers and no properties. nil if there is no source.
 	Put func(ctx context.Context, msgs []bridge.Message) error
+	// Identify does what the relay does to find the key and the ID of a message
+	// that Put stored. nil if the source finds them itself.
+	Identify func(*bridge.Delivery)
 	// Read gives everything that the target has taken since the fixture was made,
 	// in the order of the target, whoever sent it, and does so again at the next
 	// call: where reading takes messages away, the fixture keeps them. It uses

@@ -167,7 +167,8 @@ type lane struct {
 	told  bool          // Send has returned what ended the lane
 	cut   chan struct{} // closed when the session ends
 
-	answers *answers // nil without latency
+	answers   *answers   // nil without latency
+	answering sync.Mutex // held while Send calls settled, which does not block
 }
 
 // end ends the session for that cause, unless it has ended. The stream's mutex
@@ -218,9 +219,20 @@ func (l *lane) place(ctx context.Context, msgs []*bridge.Message) (int, error) {
 	if l.answers != nil {
 		l.answers.add(l.placements)
 	} else if n > 0 {
-		l.settled(n, l.placements, nil)
+		l.answer(n)
 	}
 	return n, err
+}
+
+// answer settles what has just been stored, unless the lane has been closed.
+func (l *lane) answer(n int) {
+	l.answering.Lock()
+	defer l.answering.Unlock()
+	select {
+	case <-l.cut:
+	default:
+		l.settled(n, l.placements, nil)
+	}
 }
 
 // store puts msgs into the stream up to the first that is refused. Any error
@@ -286,7 +298,7 @@ func (l *lane) fenced() error {
 // repeat gives the position of a message with the same ID that was stored within
 // the window, or notes that m is about to be stored and gives 0.
 func (s *Stream) repeat(m *bridge.Message, now time.Time, window time.Duration) uint64 {
-	if window == 0 || m.ID.IsZero() {
+	if window == 0 || !m.ID.Suppresses() { // I4
 		return 0
 	}
 	id := string(m.ID.AppendNative(nil, m.Key))
@@ -314,5 +326,7 @@ func (l *lane) Close() error {
 	if l.answers != nil {
 		<-l.answers.ended
 	}
+	l.answering.Lock() // until a settled under way has returned
+	defer l.answering.Unlock()
 	return nil
 }

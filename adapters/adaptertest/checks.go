@@ -1,0 +1,6 @@
+package adaptertest
+
+import "slices"
+
+// checks is the whole suite, in the order in which it runs.
+var checks = slices.Concat(receiveChecks, ackChecks, deathChecks, sinkChecks, identityChecks, closeChecks, journalChecks)

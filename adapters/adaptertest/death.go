@@ -1,0 +1,162 @@
+package adaptertest
+
+import (
+	"context"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+var deathChecks = []check{
+	{"Death", "un-acked messages come back first and in order after Close", []waiver{needsSource, needsDurableSource}, backAfterClose},
+	{"Death", "un-acked messages come back first and in order after death without Close", []waiver{needsSource, needsDurableSource}, backAfterDeath},
+	{"Death", "a gap is held back after death without Close", []waiver{needsSource, needsDurableSource}, gapAfterDeath},
+	{"Death", "order and completeness survive five deaths under way", []waiver{needsSource, needsDurableSource}, manyDeaths},
+	{"Death", "un-acked messages survive the restart of the system", []waiver{needsSource, needsDurableSource, needsRestart}, backAfterRestart},
+}
+
+func backAfterClose(e *env) {
+	back(e, func(t *tap, _ Process) { t.close() })
+}
+
+func backAfterDeath(e *env) {
+	back(e, func(_ *tap, p Process) { e.die(p) })
+}
+
+// back ends a session in the middle, and wants what it had not acknowledged, and
+// what it had not even received, before anything newer. Twice, since the second
+// time the messages have been delivered before.
+func back(e *env, end func(*tap, Process)) {
+	msgs := e.messages(50, 3)
+	p := e.process()
+	t := e.tap(p)
+	e.put(msgs)
+	ds := t.receive(30)
+	t.want("the first time", ds, msgs[:30])
+	end(t, p)
+
+	p = e.process()
+	t = e.tap(p)
+	t.want("the second time", t.receive(20), msgs[:20])
+	end(t, p)
+
+	newer := e.markers(3)
+	t = e.tap(e.process())
+	got := t.upTo(newer)
+	t.want("the third time", got, append(msgs[:50:50], newer...))
+	t.ack(got...)
+}
+
+func gapAfterDeath(e *env) {
+	p := e.process()
+	t := e.tap(p)
+	msgs := e.messages(5, 1)
+	e.put(msgs)
+	ds := t.receive(5)
+	t.ack(ds[0], ds[3], ds[4])
+	e.die(p)
+	newer := e.markers(1)
+	t = e.tap(e.process())
+	t.wantBack("after a gap and a death", t.upTo(newer), append(msgs[1:3:3], newer...), msgs)
+}
+
+// wantBack wants these messages, in order, and lets those of repeats come too:
+// an acknowledgement may still have been on its way when the process died.
+func (t *tap) wantBack(what string, got []bridge.Delivery, want, repeats []bridge.Message) {
+	t.e.Helper()
+	wanted := map[string]bool{}
+	for i := range want {
+		wanted[want[i].ID.Value] = true
+	}
+	allowed := map[string]bool{}
+	for i := range repeats {
+		allowed[repeats[i].ID.Value] = true
+	}
+	var kept []bridge.Delivery
+	for _, d := range got {
+		if wanted[d.ID.Value] || !allowed[d.ID.Value] {
+			kept = append(kept, d)
+		}
+	}
+	t.want(what, kept, want)
+}
+
+// manyDeaths takes messages like a careful relay that is killed now and again:
+// what a session has acknowledged counts as taken.
+func manyDeaths(e *env) {
+	msgs := e.messages(200, 5)
+	first := e.process()
+	e.tap(first)
+	e.put(msgs)
+	e.die(first)
+	var taken []bridge.Message
+	for life := range 5 {
+		p := e.process()
+		t := e.tap(p)
+		got := t.receive(20 + e.rand.IntN(20))
+		for _, d := range got {
+			taken = append(taken, d.Message)
+		}
+		// All but the last few are acknowledged, in an order of their own.
+		settled := got[:len(got)-e.rand.IntN(10)]
+		e.rand.Shuffle(len(settled), func(i, j int) { settled[i], settled[j] = settled[j], settled[i] })
+		t.ack(settled...)
+		if life%2 == 0 {
+			e.die(p)
+		} else {
+			t.close()
+		}
+	}
+	newer := e.markers(5)
+	t := e.tap(e.process())
+	for _, d := range t.upTo(newer) {
+		taken = append(taken, d.Message)
+	}
+	all := append(msgs[:200:200], newer...)
+	if t.ordered {
+		e.wantAll("over five deaths", taken, all)
+	} else if n := len(firsts(taken)); n != len(all) {
+		e.Errorf("over five deaths: %d different messages came, want %d", n, len(all))
+	}
+}
+
+func backAfterRestart(e *env) {
+	p := e.process()
+	t := e.tap(p)
+	msgs := e.messages(40, 3)
+	e.put(msgs)
+	ds := t.receive(30)
+	t.ack(ds[:10]...)
+	e.restart()
+	e.die(p)
+	newer := e.markers(3)
+	p = e.process()
+	var again *tap
+	e.until("a source opens after the restart", func() bool {
+		var s bridge.Source
+		err := e.bounded("Open of the source", func(ctx context.Context) (err error) {
+			s, err = p.Source.Open(ctx)
+			return err
+		})
+		if err == nil {
+			again = &tap{Source: s, e: e, ordered: t.ordered, identify: t.identify}
+			e.Cleanup(again.close)
+		} else if bridge.ClassOf(err) == bridge.Stopping {
+			e.Fatalf("open the source after a restart: %v", err)
+		}
+		return err == nil
+	})
+	got := again.upTo(newer)
+	slack := p.Source.Traits().Slack
+	back := 0
+	for _, d := range got {
+		for _, m := range msgs[:10] {
+			if d.ID == m.ID {
+				back++
+			}
+		}
+	}
+	if back > slack {
+		e.Errorf("%d acknowledged messages came again after a restart, slack allows %d", back, slack)
+	}
+	again.wantBack("after a restart", got, append(msgs[10:40:40], newer...), msgs)
+}

@@ -1,0 +1,228 @@
+package adaptertest
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Run proves the promises of the contract on one adapter: every check, each on a
+// Fixture of its own. It logs the report, leaves it in the folder that
+// CROSSFADE_MATRIX names, and returns it.
+func Run(t *testing.T, h Harness) Report {
+	t.Helper()
+	report := Report{Adapter: h.Name}
+	var about facts
+	if !t.Run("Harness", func(t *testing.T) { about = h.facts(t) }) {
+		return report
+	}
+	for _, c := range checks {
+		result := Result{Group: c.group, Promise: c.promise}
+		ran := false
+		ok := t.Run(c.name(), func(t *testing.T) {
+			ran = true
+			if result.Why = c.waiver(&about); result.Why != "" {
+				result.Outcome = Waived
+				t.Logf("waived by %s", result.Why)
+				return
+			}
+			result.Why = h.prove(t, c, about)
+		})
+		switch {
+		case !ran: // left out by -run
+			continue
+		case !ok:
+			result.Outcome = Failed
+		case result.Outcome == "":
+			result.Outcome = Proven
+		}
+		report.Results = append(report.Results, result)
+	}
+	t.Logf("%s", report.String())
+	if folder := os.Getenv("CROSSFADE_MATRIX"); folder != "" {
+		if err := report.save(folder); err != nil {
+			t.Errorf("matrix: %v", err)
+		}
+	}
+	return report
+}
+
+// A check proves one promise.
+type check struct {
+	group, promise string
+	waivers        []waiver
+	prove          func(e *env)
+}
+
+func (c *check) name() string { return c.group + "/" + c.promise }
+
+// waiver gives the first reason that the promise is not made, or "".
+func (c *check) waiver(f *facts) string {
+	for _, w := range c.waivers {
+		if why := w(f); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// A waiver says which trait takes a promise back, or "".
+type waiver func(f *facts) string
+
+// facts are what waivers go by.
+type facts struct {
+	source, sink, restart bool
+	journal               bool
+	from                  bridge.SourceTraits
+	to                    bridge.SinkTraits
+}
+
+// facts reads the traits, and refuses a harness that leaves out what it has to
+// give.
+func (h *Harness) facts(t T) facts {
+	t.Helper()
+	if h.New == nil {
+		t.Fatalf("the harness has no New")
+	}
+	fx := h.New(t)
+	if fx.Start == nil {
+		t.Fatalf("the fixture has no Start")
+	}
+	p := fx.Start(t)
+	f := facts{source: p.Source != nil, sink: p.Sink != nil, restart: fx.Restart != nil}
+	durable := false
+	if f.source {
+		f.from = p.Source.Traits()
+		_, f.journal = p.Source.(bridge.JournalOpener)
+		durable = f.from.Durable
+	}
+	if f.sink {
+		f.to = p.Sink.Traits()
+		durable = durable || f.to.Durable
+	}
+	for _, missing := range []struct {
+		is  bool
+		why string
+	}{
+		{!f.source && !f.sink, "neither a source nor a sink"},
+		{f.source && fx.Put == nil, "a source but no Put"},
+		{f.sink && fx.Read == nil, "a sink but no Read"},
+		{f.source && f.sink && fx.Loop == nil, "a source and a sink but no Loop"},
+		{durable && fx.Missing == nil, "a durable system but no Missing"},
+		{f.from.Unacked > 0 && f.from.Unacked < 64, "a bound on un-acked messages below 64, which the checks need"},
+		{f.from.Journals && !f.journal, "the trait Journals but no JournalOpener"},
+	} {
+		if missing.is {
+			t.Fatalf("the fixture has %s", missing.why)
+		}
+	}
+	return f
+}
+
+// prove runs one check and gives what it has to add.
+func (h *Harness) prove(t T, c check, about facts) string {
+	t.Helper()
+	e := &env{T: t, facts: about, patience: h.Patience, background: h.Background}
+	if e.patience == 0 {
+		e.patience = 10 * time.Second
+	}
+	e.begin()
+	e.Fixture = h.New(t)
+	c.prove(e)
+	e.finish()
+	return e.noted()
+}
+
+func needsSource(f *facts) string {
+	if !f.source {
+		return "the adapter: it has no source"
+	}
+	return ""
+}
+
+func needsSink(f *facts) string {
+	if !f.sink {
+		return "the adapter: it has no sink"
+	}
+	return ""
+}
+
+func needsRestart(f *facts) string {
+	if !f.restart {
+		return "the harness: it cannot restart this system"
+	}
+	return ""
+}
+
+func needsDurableSource(f *facts) string {
+	if !f.from.Durable {
+		return "trait Durable: no (source)"
+	}
+	return ""
+}
+
+func needsDurableSink(f *facts) string {
+	if !f.to.Durable {
+		return "trait Durable: no (sink)"
+	}
+	return ""
+}
+
+func needsOrdered(f *facts) string {
+	if !f.from.Ordered {
+		return "trait Ordered: no"
+	}
+	return ""
+}
+
+func needsReplayable(f *facts) string {
+	if !f.from.Replayable {
+		return "trait Replayable: no"
+	}
+	return ""
+}
+
+func needsFence(f *facts) string {
+	if f.to.Fence == bridge.FenceNone {
+		return "trait Fence: none"
+	}
+	return ""
+}
+
+func needsRecall(f *facts) string {
+	if f.to.Recall == 0 {
+		return "trait Recall: 0"
+	}
+	return ""
+}
+
+func needsJournals(f *facts) string {
+	if !f.from.Journals {
+		return "trait Journals: no"
+	}
+	return ""
+}
+
+func needsLanes(f *facts) string {
+	if f.to.Lanes < 2 {
+		return fmt.Sprintf("trait Lanes: %d", f.to.Lanes)
+	}
+	return ""
+}
+
+func needsSmallUnacked(f *facts) string {
+	if f.from.Unacked == 0 || f.from.Unacked > 4096 {
+		return fmt.Sprintf("trait Unacked: %d", f.from.Unacked)
+	}
+	return ""
+}
+
+func needsTopology(f *facts) string {
+	if !f.from.Durable && !f.to.Durable {
+		return "trait Durable: no"
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package memory_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/adapters/adaptertest"
+	"github.com/crossfade-mq/crossfade/adapters/memory"
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+var identity = bridge.Identity{Bridge: "conformance", Relay: "memory"}
+
+// fixture gives places of a broker of its own.
+func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) func(adaptertest.T) adaptertest.Fixture {
+	return func(t adaptertest.T) adaptertest.Fixture {
+		b := memory.NewBroker("mem")
+		t.Cleanup(b.Disconnect)
+		in, err := b.Create(memory.StreamConfig{Name: "in", Shards: shards})
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		out, loop := b.Stream("out"), b.Stream("loop")
+		if loop.Len() != 0 {
+			t.Fatalf("the broker is not empty")
+		}
+		process := func(from, to string) func(adaptertest.T) adaptertest.Process {
+			return func(t adaptertest.T) adaptertest.Process {
+				source.Stream, sink.Stream = from, to
+				src, err := b.Source(identity, source)
+				if err != nil {
+					t.Fatalf("%v", err)
+				}
+				snk, err := b.Sink(identity, sink)
+				if err != nil {
+					t.Fatalf("%v", err)
+				}
+				return adaptertest.Process{Source: src, Sink: snk}
+			}
+		}
+		return adaptertest.Fixture{
+			Start:   process("in", "out"),
+			Loop:    process("loop", "loop"),
+			Missing: process("none", "none"),
+			Put: func(_ context.Context, msgs []bridge.Message) error {
+				in.Put(msgs...)
+				return nil
+			},
+			Read: func(context.Context) ([]bridge.Message, error) {
+				var msgs []bridge.Message
+				for _, s := range out.All() {
+					msgs = append(msgs, s.Message)
+				}
+				return msgs, nil
+			},
+			Restart: func(context.Context) error {
+				b.Restart()
+				return nil
+			},
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	for _, v := range []struct {
+		name   string
+		source memory.SourceConfig
+		sink   memory.SinkConfig
+		shards int
+		waived int
+	}{
+		{"expected position", memory.SourceConfig{}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 1, 1},
+		{"epoch, latency, shards", memory.SourceConfig{Unacked: 500}, memory.SinkConfig{
+			Fence: bridge.FenceEpoch, Recall: 1 << 12, MaxBody: 1 << 17, Latency: time.Millisecond, Window: 50,
+		}, 3, 0},
+		{"any subset, suppressing, slack", memory.SourceConfig{Slack: 5, Unacked: 64}, memory.SinkConfig{
+			Fence: bridge.FenceExpect, Survives: bridge.SurvivesAny, Recall: 500, MaxBody: 1 << 18, Suppresses: time.Minute, Lanes: 1,
+		}, 1, 2},
+		{"no fence, no recall", memory.SourceConfig{}, memory.SinkConfig{Latency: 100 * time.Microsecond}, 1, 8},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			r := adaptertest.Run(t, adaptertest.Harness{Name: "memory, " + v.name, New: fixture(v.source, v.sink, v.shards)})
+			if n := r.Count(adaptertest.Waived); n != v.waived {
+				t.Errorf("%d promises are waived, want %d", n, v.waived)
+			}
+		})
+	}
+}
