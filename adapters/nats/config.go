@@ -1,0 +1,207 @@
+package nats
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Kind is the word for this adapter in a configuration.
+const Kind = "nats"
+
+// Defaults of the settings.
+const (
+	defaultConnectTimeout = 5 * time.Second
+	defaultAckTimeout     = 10 * time.Second
+	defaultMaxPending     = 8192
+	defaultMaxBytes       = 32 << 20
+	defaultWindow         = 4096
+)
+
+// SystemConfig is one block of systems.
+type SystemConfig struct {
+	// URL is one server; URLs are several of one cluster, tried in turn.
+	URL  string   `yaml:"url"`
+	URLs []string `yaml:"urls"`
+	// User and Password, Token, Creds (the path of a credentials file) or NKey
+	// (the path of a seed file): at most one way to say who we are.
+	User     string        `yaml:"user"`
+	Password bridge.Secret `yaml:"password"`
+	Token    bridge.Secret `yaml:"token"`
+	Creds    string        `yaml:"creds"`
+	NKey     string        `yaml:"nkey"`
+	TLS      *TLSConfig    `yaml:"tls"`
+	// ConnectTimeout bounds dialling and the handshake with one server.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// Domain is the JetStream domain; empty is that of the server.
+	Domain string `yaml:"domain"`
+}
+
+// TLSConfig asks for an encrypted connection. All are paths of PEM files.
+type TLSConfig struct {
+	// CA verifies the server; empty trusts the host's own authorities.
+	CA string `yaml:"ca"`
+	// Cert and Key are the client's own.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+func (c *SystemConfig) finish(name string) error {
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("%s: system %s: %s", Kind, name, fmt.Sprintf(format, args...))
+	}
+	if c.URL != "" {
+		c.URLs = append([]string{c.URL}, c.URLs...)
+	}
+	if len(c.URLs) == 0 {
+		return wrong("url: where is the server? Write url: nats://HOST:4222")
+	}
+	for _, u := range c.URLs {
+		if strings.TrimSpace(u) != u || u == "" || strings.ContainsAny(u, ",") {
+			return wrong("url %q: one address each; several go under urls", redacted(u))
+		}
+	}
+	ways := 0
+	for _, is := range []bool{c.User != "", c.Token != "", c.Creds != "", c.NKey != ""} {
+		if is {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return wrong("user, token, creds and nkey: choose one")
+	case c.Password != "" && c.User == "":
+		return wrong("password: wants a user")
+	case c.TLS != nil && (c.TLS.Cert == "") != (c.TLS.Key == ""):
+		return wrong("tls: cert and key go together")
+	case c.ConnectTimeout < 0:
+		return wrong("connect_timeout: is not negative")
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	return nil
+}
+
+// SourceConfig is the from block of a relay.
+type SourceConfig struct {
+	// Stream is the JetStream stream to tap.
+	Stream string `yaml:"stream"`
+	// Core taps subjects without JetStream: at most once.
+	Core bool `yaml:"core"`
+	// Subjects filter the stream; empty is all of it. With Core they are what is
+	// subscribed to.
+	Subjects []string `yaml:"subjects"`
+	// Start is where a relay that has no checkpoint yet begins: "first" (the
+	// first message that the stream holds, the default) or "now".
+	Start string `yaml:"start"`
+	// MaxPending is how many messages, and MaxBytes how many octets of them, may
+	// wait in this process between the server and the relay.
+	MaxPending int `yaml:"max_pending"`
+	MaxBytes   int `yaml:"max_bytes"`
+}
+
+// The values of SourceConfig.Start.
+const (
+	startFirst = "first"
+	startNow   = "now"
+)
+
+func (c *SourceConfig) finish() error {
+	if c.Start == "" {
+		c.Start = startFirst
+	}
+	switch {
+	case c.Core && c.Stream != "":
+		return wrongIn("from", "core and stream: choose one; core is a subscription without JetStream")
+	case c.Core && len(c.Subjects) == 0:
+		return wrongIn("from", "subjects: a core subscription needs at least one")
+	case !c.Core && c.Stream == "":
+		return wrongIn("from", "stream: which JetStream stream is tapped? For a subscription without JetStream write core: true and subjects")
+	case c.Stream != "" && !validAsset(c.Stream):
+		return wrongIn("from", "stream %q: is not a stream's name", c.Stream)
+	case c.Start != startFirst && c.Start != startNow:
+		return wrongIn("from", "start %q: is first (all that the stream holds) or now (what comes from now on)", c.Start)
+	case c.Core && c.Start == startFirst:
+		c.Start = startNow
+	case c.MaxPending < 0, c.MaxBytes < 0:
+		return wrongIn("from", "max_pending and max_bytes are not negative")
+	}
+	for i, s := range c.Subjects {
+		if err := validFilter(s); err != nil {
+			return wrongIn("from", "subjects: %v", err)
+		}
+		for _, o := range c.Subjects[:i] {
+			if overlap(s, o) {
+				return wrongIn("from", "subjects: %q and %q overlap, so a message would come twice", o, s)
+			}
+		}
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = defaultMaxPending
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultMaxBytes
+	}
+	return nil
+}
+
+// SinkConfig is the to block of a relay.
+type SinkConfig struct {
+	// Stream is the JetStream stream to write to.
+	Stream string `yaml:"stream"`
+	// Core publishes without JetStream: at most once.
+	Core bool `yaml:"core"`
+	// Subject is the template of the subjects: "telemetry.{address}".
+	Subject string `yaml:"subject"`
+	// Window is how many messages may be on their way to the stream.
+	Window int `yaml:"window"`
+	// Shared says that others write into the stream too. Then nothing keeps
+	// earlier sessions of this relay out, and one message of a key is in flight.
+	Shared bool `yaml:"shared"`
+	// Consumed says that the stream is a work queue, or kept by interest: what was
+	// placed goes away when it is read, so it cannot be read back.
+	Consumed bool `yaml:"consumed"`
+	// AckTimeout is how long the stream may take to confirm a message.
+	AckTimeout time.Duration `yaml:"ack_timeout"`
+
+	template *bridge.Template
+}
+
+func (c *SinkConfig) finish() error {
+	switch {
+	case c.Core && c.Stream != "":
+		return wrongIn("to", "core and stream: choose one; core publishes without JetStream")
+	case c.Core && (c.Shared || c.Consumed):
+		return wrongIn("to", "shared and consumed are about streams; they mean nothing with core")
+	case !c.Core && c.Stream == "":
+		return wrongIn("to", "stream: which JetStream stream is written to? To publish without JetStream write core: true")
+	case c.Stream != "" && !validAsset(c.Stream):
+		return wrongIn("to", "stream %q: is not a stream's name", c.Stream)
+	case c.Subject == "":
+		return wrongIn("to", `subject: wants a template, such as "telemetry.{address}"`)
+	case c.Window < 0, c.AckTimeout < 0:
+		return wrongIn("to", "window and ack_timeout are not negative")
+	}
+	var err error
+	if c.template, err = bridge.ParseTemplate(c.Subject); err != nil {
+		return wrongIn("to", "subject: %v", err)
+	}
+	if err = validTemplate(c.template); err != nil {
+		return wrongIn("to", "subject: %v", err)
+	}
+	if c.Window == 0 {
+		c.Window = defaultWindow
+	}
+	if c.AckTimeout == 0 {
+		c.AckTimeout = defaultAckTimeout
+	}
+	return nil
+}
+
+func wrongIn(block, format string, args ...any) error {
+	return fmt.Errorf("%s: %s: %w", Kind, block, errors.New(fmt.Sprintf(format, args...)))
+}

@@ -1,0 +1,299 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+const (
+	// maxHeader is the largest header block that JetStream stores.
+	maxHeader = 1<<16 - 1
+	// maxLine is the longest line of the protocol that a server takes from a
+	// client by default (max_control_line); it holds subject and reply subject.
+	maxLine = 4096
+)
+
+// A lane is a session with a stream. Send publishes and never waits but for room
+// in the window; the answers come to an inbox of the lane's own, each to the
+// number of its message, and one goroutine settles the confirmed prefix.
+//
+//	Send ──► n, n+1, … ──► stream ──► inbox.n ──► answers ──► slots ──► settled
+//	  ▲                                                         │
+//	  └──────────────────────── room ◄──────────────────────────┘
+type lane struct {
+	conn    *connection
+	cfg     *SinkConfig
+	encoder *encoder
+	target  target
+	settled bridge.Settled
+	inbox   string
+	answers chan *nats.Msg
+	room    chan struct{}
+	stop    chan struct{} // closed by Close
+	done    chan struct{} // closed when the goroutine has ended
+	once    sync.Once
+
+	sent    atomic.Uint64 // messages published; written by Send
+	settle  atomic.Uint64 // messages reported; written by the goroutine
+	expect  uint64        // Send's: the sequence that the next message has to follow
+	reply   []byte        // Send's
+	sendErr error         // Send's: why the lane has ended
+
+	failed atomic.Pointer[error] // the goroutine's: why the lane has ended
+	slots  []slot                // the goroutine's: answers by number, a ring
+	places []bridge.Placement    // the goroutine's
+}
+
+// errRepeat says why a lane ends behind a repeat: the stream did not store it, so
+// what was sent behind it names a sequence that is not there and is refused.
+var errRepeat = errors.New("the stream knew a message already and dropped the repeat; what was sent behind it is refused and sent again")
+
+// A slot is the answer to one message.
+type slot struct {
+	known bool
+	place bridge.Placement
+	err   error
+}
+
+func startLane(conn *connection, cfg *SinkConfig, id bridge.Identity, t target, settled bridge.Settled) (*lane, error) {
+	l := &lane{
+		conn: conn, cfg: cfg, encoder: newEncoder(id, cfg.template), target: t, settled: settled,
+		inbox: conn.NewInbox() + ".", answers: make(chan *nats.Msg, cfg.Window+64),
+		room: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		expect: t.last, slots: make([]slot, cfg.Window),
+	}
+	if _, err := conn.ChanSubscribe(l.inbox+"*", l.answers); err != nil {
+		return nil, fmt.Errorf("%s: %s: inbox: %w", Kind, conn.system.name, err)
+	}
+	go l.listen()
+	return l, nil
+}
+
+// Send is as bridge.Lane says.
+func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
+	if l.sendErr != nil {
+		return 0, l.sendErr
+	}
+	for i, m := range msgs {
+		if err := l.waitForRoom(ctx); err != nil {
+			l.sendErr = err
+			return i, err
+		}
+		out, err := l.prepare(m)
+		if err != nil {
+			return i, err
+		}
+		// Counted before it is published, since the answer may be faster.
+		n := l.sent.Add(1)
+		out.Reply = l.replyTo(n - 1)
+		if err := l.conn.PublishMsg(out); err != nil {
+			l.sendErr = l.conn.failed(ctx, "stream "+l.cfg.Stream+": publish", err)
+			return i, l.sendErr
+		}
+		l.expect++
+	}
+	return len(msgs), nil
+}
+
+// waitForRoom waits while the window is full, and finds out that the lane ended.
+func (l *lane) waitForRoom(ctx context.Context) error {
+	for {
+		if err := l.failed.Load(); err != nil {
+			return ended(*err)
+		}
+		if l.sent.Load()-l.settle.Load() < uint64(len(l.slots)) {
+			return nil
+		}
+		select {
+		case <-l.room:
+		case <-l.stop:
+			return bridge.ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ended says that the lane has ended for a cause that was reported before; a
+// Reject was about the message that it was reported for, not about this one.
+func ended(cause error) error {
+	if bridge.ClassOf(cause) == bridge.Rejected {
+		return fmt.Errorf("%s: the lane has ended: %s", Kind, cause.Error())
+	}
+	return cause
+}
+
+// prepare encodes m and refuses what the server would not take.
+func (l *lane) prepare(m *bridge.Message) (*nats.Msg, error) {
+	expect := &l.expect
+	if l.cfg.Shared || bridge.Planted(bridge.BugFenceOff) {
+		expect = nil
+	}
+	out, err := l.encoder.encode(m, true, expect)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", l.cfg.Stream, err)
+	}
+	head := l.encoder.headerSize()
+	size := head + len(out.Data)
+	reject := func(reason bridge.Reason, format string, args ...any) (*nats.Msg, error) {
+		return nil, bridge.Reject(reason, fmt.Errorf("stream %s: %s", l.cfg.Stream, fmt.Sprintf(format, args...)))
+	}
+	switch most := int(l.conn.MaxPayload()); {
+	case size > most:
+		return reject(bridge.ReasonOversized, "body and headers of %d octets, the server takes %d (max_payload)", size, most)
+	case l.target.maxMsg > 0 && size > l.target.maxMsg:
+		return reject(bridge.ReasonOversized, "body and headers of %d octets, the stream takes %d (max_msg_size)", size, l.target.maxMsg)
+	case head > maxHeader:
+		return reject(bridge.ReasonOversized, "headers of %d octets, JetStream takes %d", head, maxHeader)
+	case len(out.Subject)+len(l.inbox)+64 > maxLine:
+		return reject(bridge.ReasonName, "a subject of %d octets does not fit into the server's max_control_line", len(out.Subject))
+	case l.target.subjects != nil && !matchesAny(l.target.subjects, out.Subject):
+		return reject(bridge.ReasonUnroutable, "subject %q is not among the stream's subjects %s", bridge.Printable(out.Subject, 80), strings.Join(l.target.subjects, ", "))
+	}
+	return out, nil
+}
+
+// replyTo is the subject at which the answer to message n is awaited.
+func (l *lane) replyTo(n uint64) string {
+	l.reply = append(l.reply[:0], l.inbox...)
+	return string(strconv.AppendUint(l.reply, n, 36))
+}
+
+// Close is as bridge.Lane says.
+func (l *lane) Close() error {
+	l.once.Do(func() {
+		close(l.stop)
+		<-l.done
+		l.conn.Close()
+	})
+	return nil
+}
+
+// listen settles until the lane fails or is closed.
+func (l *lane) listen() {
+	defer close(l.done)
+	patience := time.NewTicker(max(l.cfg.AckTimeout/8, time.Millisecond))
+	defer patience.Stop()
+	seen, since := uint64(0), time.Now()
+	var err error
+	for err == nil {
+		select {
+		case m := <-l.answers:
+			err = l.take(m)
+		case <-l.conn.lost:
+			err = l.conn.cause()
+		case <-l.conn.broken:
+			err = l.conn.cause()
+		case <-l.stop:
+			return
+		case now := <-patience.C:
+			if n := l.settle.Load(); n != seen || n == l.sent.Load() {
+				seen, since = n, now
+			} else if now.Sub(since) >= l.cfg.AckTimeout {
+				err = fmt.Errorf("%s: %s: stream %s: no answer to message %d of the session for %v", Kind, l.conn.system.name, l.cfg.Stream, n, l.cfg.AckTimeout)
+			}
+		}
+	}
+	l.failed.Store(&err)
+	l.wake()
+	l.settled(0, nil, err)
+}
+
+// take notes an answer, and those that have come with it, and settles what they
+// confirm.
+func (l *lane) take(m *nats.Msg) error {
+	for n := 1; ; n++ {
+		if err := l.note(m); err != nil {
+			return err
+		}
+		if n == len(l.slots) {
+			return l.advance()
+		}
+		select {
+		case m = <-l.answers:
+		default:
+			return l.advance()
+		}
+	}
+}
+
+// note puts an answer into its slot.
+func (l *lane) note(m *nats.Msg) error {
+	n, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, l.inbox), 36, 64)
+	head := l.settle.Load()
+	if err != nil || n < head || n >= l.sent.Load() {
+		return fmt.Errorf("%s: %s: stream %s: an answer to %q, which was not asked", Kind, l.conn.system.name, l.cfg.Stream, bridge.Printable(m.Subject, 80))
+	}
+	s := &l.slots[n%uint64(len(l.slots))]
+	s.known = true
+	if noStream(m) {
+		s.err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, errNoStream)
+		return nil
+	}
+	ack, err := parsePubAck(m.Data, l.cfg.Stream)
+	switch {
+	case err != nil:
+		s.err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, err)
+	case ack.Error != nil:
+		s.err = refusal(ack.Error, l.cfg.Stream)
+	case ack.Stream != l.cfg.Stream:
+		s.err = bridge.Fatal(fmt.Errorf("%s: %s: stream %s: stream %s has taken the message", Kind, l.conn.system.name, l.cfg.Stream, bridge.Printable(ack.Stream, 64)),
+			"The subject belongs to another stream; change the template or the streams' subjects.")
+	default:
+		s.place = bridge.Placement{Position: ack.Seq, Repeat: ack.Duplicate}
+	}
+	return nil
+}
+
+// advance reports the prefix whose answers are there. // I1
+func (l *lane) advance() error {
+	head := l.settle.Load()
+	var err error
+	l.places = l.places[:0]
+	for {
+		s := &l.slots[(head+uint64(len(l.places)))%uint64(len(l.slots))]
+		if !s.known {
+			break
+		}
+		if s.err != nil {
+			if err = s.err; !l.cfg.Shared || bridge.ClassOf(err) != bridge.Rejected {
+				break
+			}
+			s.place, err = bridge.Placement{Refused: err}, nil
+		}
+		l.places = append(l.places, s.place)
+		repeat := s.place.Repeat
+		*s = slot{}
+		if repeat && !l.cfg.Shared {
+			err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, errRepeat)
+			break
+		}
+		if len(l.places) == len(l.slots) {
+			break
+		}
+	}
+	if n := len(l.places); n > 0 {
+		l.settled(n, l.places, nil)
+		l.settle.Add(uint64(n))
+		l.wake()
+	}
+	return err
+}
+
+// wake lets a Send go on that waits for room.
+func (l *lane) wake() {
+	select {
+	case l.room <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,164 @@
+package nats
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// A coreSinkOpener opens sessions that publish without JetStream.
+type coreSinkOpener struct {
+	system *system
+	id     bridge.Identity
+	config SinkConfig
+}
+
+// Traits are what publishing promises: at most once. A connection that fails
+// leaves a prefix of what was written, and the next session begins at or before
+// its end, so first occurrences stay in order.
+func (o *coreSinkOpener) Traits() bridge.SinkTraits {
+	return bridge.SinkTraits{
+		Survives: bridge.SurvivesPrefix, Lanes: 1,
+		Notes: []string{"Core NATS delivers at most once: settled means that the server has read the message, whoever is there to hear it."},
+	}
+}
+
+// Describe names the target.
+func (o *coreSinkOpener) Describe() string { return "core NATS, subject " + o.config.Subject }
+
+// Open connects.
+func (o *coreSinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
+	conn, err := o.system.connect(ctx, "crossfade "+o.id.String()+" sink")
+	if err != nil {
+		return nil, err
+	}
+	return &coreSink{opener: o, spare: conn}, nil
+}
+
+// A coreSink opens lanes, each with a connection of its own.
+type coreSink struct {
+	opener *coreSinkOpener
+
+	mu     sync.Mutex // guards what follows; not held across I/O
+	spare  *connection
+	closed bool
+}
+
+// Open begins a session of a lane.
+func (s *coreSink) Open(ctx context.Context, _ int, settled bridge.Settled) (bridge.Lane, error) {
+	s.mu.Lock()
+	conn, closed := s.spare, s.closed
+	s.spare = nil
+	s.mu.Unlock()
+	if closed {
+		return nil, bridge.ErrClosed
+	}
+	if conn == nil {
+		var err error
+		if conn, err = s.opener.system.connect(ctx, "crossfade "+s.opener.id.String()+" sink"); err != nil {
+			return nil, err
+		}
+	}
+	return &coreLane{conn: conn, encoder: newEncoder(s.opener.id, s.opener.config.template), window: s.opener.config.Window, settled: settled}, nil
+}
+
+// Close is as bridge.Sink says.
+func (s *coreSink) Close() error {
+	s.mu.Lock()
+	conn := s.spare
+	s.spare, s.closed = nil, true
+	s.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+	return nil
+}
+
+// A coreLane publishes and settles within Send, once the server has answered a
+// ping that follows the messages.
+type coreLane struct {
+	conn    *connection
+	encoder *encoder
+	window  int
+	settled bridge.Settled
+	ended   error
+	mu      sync.Mutex // held while settled runs, so that none comes after Close
+	closed  bool
+}
+
+// Send is as bridge.Lane says.
+func (l *coreLane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
+	if l.ended != nil {
+		return 0, l.ended
+	}
+	sent, pending := 0, 0
+	for _, m := range msgs {
+		err := l.publish(ctx, m)
+		if err != nil {
+			if bridge.ClassOf(err) != bridge.Rejected {
+				l.ended = err
+				return sent, err
+			}
+			if lost := l.settle(ctx, pending); lost != nil {
+				return sent, lost
+			}
+			return sent, err
+		}
+		sent++
+		if pending++; pending == l.window {
+			if err := l.settle(ctx, pending); err != nil {
+				return sent, err
+			}
+			pending = 0
+		}
+	}
+	return sent, l.settle(ctx, pending)
+}
+
+func (l *coreLane) publish(ctx context.Context, m *bridge.Message) error {
+	out, err := l.encoder.encode(m, true, nil)
+	if err != nil {
+		return fmt.Errorf("core: %w", err)
+	}
+	size, most := l.encoder.headerSize()+len(out.Data), int(l.conn.MaxPayload())
+	switch {
+	case size > most:
+		return bridge.Reject(bridge.ReasonOversized, fmt.Errorf("core: body and headers of %d octets, the server takes %d (max_payload)", size, most))
+	case len(out.Subject)+64 > maxLine:
+		return bridge.Reject(bridge.ReasonName, fmt.Errorf("core: a subject of %d octets does not fit into the server's max_control_line", len(out.Subject)))
+	}
+	if err := l.conn.PublishMsg(out); err != nil {
+		return l.conn.failed(ctx, "publish", err)
+	}
+	return nil
+}
+
+// settle waits until the server has read n messages and reports them.
+func (l *coreLane) settle(ctx context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	if err := flush(ctx, l.conn); err != nil {
+		l.ended = l.conn.failed(ctx, "publish", err)
+		return l.ended
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		l.ended = bridge.ErrClosed
+		return l.ended
+	}
+	l.settled(n, nil, nil)
+	return nil
+}
+
+// Close is as bridge.Lane says.
+func (l *coreLane) Close() error {
+	l.conn.Close() // unblocks a Send that waits for the server
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	return nil
+}

@@ -1,0 +1,381 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/ordering"
+)
+
+// A SourceOpener opens sessions of one tap of a JetStream stream.
+type SourceOpener struct {
+	system *system
+	id     bridge.Identity
+	config SourceConfig
+}
+
+// Traits are what a tap of a stream promises.
+func (o *SourceOpener) Traits() bridge.SourceTraits {
+	return bridge.SourceTraits{
+		Ordered: true, Durable: true, Replayable: true, SourceTime: true, Journals: true,
+		Notes: []string{
+			"The tap is a consumer without acknowledgements; the relay's position is a record in the stream " + checkpointStream(o.id.Bridge) + ".",
+			"What the stream's limits remove before it is read is a gap: the relay stops and says so.",
+		},
+	}
+}
+
+// Describe names the tap.
+func (o *SourceOpener) Describe() string { return "stream " + o.config.Stream }
+
+// A source is a session of a tap.
+type source struct {
+	conn   *connection
+	cfg    SourceConfig
+	info   *jetstream.StreamInfo
+	stream *bridge.Stream
+	reader *reader
+	gaps   gapWatch
+
+	mu      sync.Mutex // guards what follows; not held across I/O
+	tracker *ordering.Tracker[place]
+	taken   uint64 // how many were acknowledged up to the low watermark
+	scanned place  // nothing that matches is between the newest delivery and here
+	closed  bool
+
+	ackMu   sync.Mutex // one writer of the checkpoint at a time: Ack or Hold
+	point   *checkpoint
+	floor   place
+	scratch []place
+}
+
+// A place is a sequence of the stream and the time of its message.
+type place struct {
+	seq  uint64
+	time int64
+}
+
+// Open begins a session: it takes the checkpoint over from any earlier session,
+// whose acknowledgements are refused from then on, and reads on behind it.
+func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
+	conn, err := o.system.connect(ctx, "crossfade "+o.id.String()+" source")
+	if err != nil {
+		return nil, err
+	}
+	s := &source{conn: conn, cfg: o.config, tracker: ordering.NewTracker[place](o.config.MaxPending)}
+	if err := s.open(ctx, o); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *source) open(ctx context.Context, o *SourceOpener) error {
+	var err error
+	if s.info, err = s.conn.tapped(ctx, o.config.Stream); err != nil {
+		return err
+	}
+	s.stream = &bridge.Stream{
+		System: Kind, Cluster: clusterOf(s.info), Name: s.info.Config.Name,
+		Incarnation: s.info.Created.UTC().Format(time.RFC3339Nano), Replayable: true,
+	}
+	if err := s.claim(ctx, o); err != nil {
+		return err
+	}
+	s.scanned = s.floor
+	s.gaps = gapWatch{at: s.floor.seq}
+	s.reader, err = s.conn.openReader(ctx, readerConfig{
+		stream: o.config.Stream, filters: o.config.Subjects, start: s.floor.seq + 1,
+		maxPending: o.config.MaxPending, maxBytes: o.config.MaxBytes,
+	})
+	return err
+}
+
+// clusterOf is what JetStream calls the cluster that the stream lives in. A
+// server that stands alone has no lasting name of its own; there the creation
+// time of the stream tells it from all others.
+func clusterOf(info *jetstream.StreamInfo) string {
+	if info.Cluster == nil {
+		return ""
+	}
+	return info.Cluster.Name
+}
+
+// tapped looks at the stream and refuses what cannot be tapped unseen.
+func (c *connection) tapped(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	s, err := c.js.Stream(ctx, name)
+	if err != nil {
+		err = c.failed(ctx, "stream "+name, err)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, bridge.Fatal(err, "There is no such stream; `nats stream ls` lists those of the account.")
+		}
+		return nil, err
+	}
+	info := s.CachedInfo()
+	if r := info.Config.Retention; r != jetstream.LimitsPolicy {
+		err := fmt.Errorf("%s: %s: stream %s: its retention is %s", Kind, c.system.name, name, retention(r))
+		return nil, bridge.Fatal(err, "A second reader would take messages away from the application or keep them for it; "+
+			"tap a stream with limits retention that mirrors this one.")
+	}
+	return info, nil
+}
+
+func retention(r jetstream.RetentionPolicy) string {
+	switch r {
+	case jetstream.WorkQueuePolicy:
+		return "work queue"
+	case jetstream.InterestPolicy:
+		return "interest"
+	}
+	return "limits"
+}
+
+// claim reads the relay's checkpoint, or begins one, and writes it anew, so that
+// earlier sessions hold an outdated one.
+func (s *source) claim(ctx context.Context, o *SourceOpener) error {
+	point, m, found, err := s.conn.openCheckpoint(ctx, o.id, s.info.Config.Replicas)
+	if err != nil {
+		return err
+	}
+	if found {
+		err = s.verify(ctx, point, m)
+	} else {
+		m = s.begin()
+	}
+	if err != nil {
+		return err
+	}
+	if err := point.commit(ctx, m); err != nil {
+		return err
+	}
+	s.point, s.floor = point, place{seq: m.Floor}
+	if !m.Time.IsZero() {
+		s.floor.time = m.Time.UnixNano()
+	}
+	return nil
+}
+
+// begin is the mark of a relay's first session: from then on it is fixed where
+// the relay began, however late it comes to its first acknowledgement.
+func (s *source) begin() mark {
+	state := &s.info.State
+	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: state.LastSeq}
+	if s.cfg.Start == startFirst && state.Msgs > 0 {
+		m.Floor = state.FirstSeq - 1
+	}
+	return m
+}
+
+// verify compares the checkpoint with the stream as it is now.
+func (s *source) verify(ctx context.Context, p *checkpoint, m mark) error {
+	state := &s.info.State
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("%s: %s: stream %s: %s", Kind, s.conn.system.name, s.info.Config.Name, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case m.Stream != s.info.Config.Name:
+		return bridge.Fatal(wrong("the relay's checkpoint is of stream %s, up to %d", bridge.Printable(m.Stream, 64), m.Floor),
+			"A relay's name stands for one stream: give the relay another name, or let it start afresh with "+p.forget()+".")
+	case !m.Created.Equal(s.info.Created):
+		return bridge.Fatal(wrong("it was created at %s, but the relay's checkpoint is of one created at %s",
+			s.info.Created.UTC().Format(time.RFC3339Nano), m.Created.UTC().Format(time.RFC3339Nano)),
+			"The stream was deleted and made again, so its positions mean something else; let the relay start afresh with "+p.forget()+".")
+	case m.Floor > state.LastSeq:
+		return bridge.Fatal(wrong("it ends at %d, but the relay has copied up to %d", state.LastSeq, m.Floor),
+			"The server has lost messages that it had confirmed (see sync_interval); let the relay start afresh with "+p.forget()+".")
+	case m.Floor+1 < state.FirstSeq:
+		return gapError(wrong("the messages from %d to %d were removed before the relay read them", m.Floor+1, state.FirstSeq-1), p)
+	}
+	if m.Floor < state.FirstSeq || m.Time.IsZero() {
+		return nil
+	}
+	return s.sameHistory(ctx, p, m)
+}
+
+// sameHistory makes sure that the message at the floor is the one that the relay
+// has copied: a server that lost what it had not synced gives out its sequences
+// again.
+func (s *source) sameHistory(ctx context.Context, p *checkpoint, m mark) error {
+	stream, err := s.conn.js.Stream(ctx, m.Stream)
+	if err != nil {
+		return s.conn.failed(ctx, "stream "+m.Stream, err)
+	}
+	msg, err := stream.GetMsg(ctx, m.Floor)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound): // removed since
+		return nil
+	case err != nil:
+		return s.conn.failed(ctx, fmt.Sprintf("stream %s: message %d", m.Stream, m.Floor), err)
+	case !msg.Time.Equal(m.Time):
+		return bridge.Fatal(fmt.Errorf("%s: %s: stream %s: message %d is of %s, but the relay has copied one of %s under that number", Kind, s.conn.system.name,
+			m.Stream, m.Floor, msg.Time.UTC().Format(time.RFC3339Nano), m.Time.UTC().Format(time.RFC3339Nano)),
+			"The server has lost messages that it had confirmed (see sync_interval); let the relay start afresh with "+p.forget()+".")
+	}
+	return nil
+}
+
+func gapError(err error, p *checkpoint) error {
+	return bridge.Fatal(err, "The stream's limits were faster than the relay; widen them. To go on behind the gap, let the relay start afresh with "+p.forget()+".")
+}
+
+// Receive is as bridge.Source says.
+func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	if len(into) == 0 {
+		return 0, fmt.Errorf("%s: receive: no room for a delivery was given", Kind)
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	m, pos, err := s.first(ctx)
+	n := 0
+	for err == nil && m != nil {
+		if err = s.gaps.check(ctx, s, pos); err != nil {
+			break
+		}
+		decode(m, pos, s.stream, &into[n].Message)
+		into[n].Redelivered = false
+		into[n].Receipt = s.receipt(pos)
+		if n++; n == len(into) {
+			break
+		}
+		m, pos, err = s.reader.tryNext()
+	}
+	if err != nil { // what came before it is void with the session
+		return 0, s.ended(ctx, err)
+	}
+	return n, nil
+}
+
+// receipt starts a delivery in the tracker.
+func (s *source) receipt(pos position) bridge.Receipt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := place{pos.stream, pos.time}
+	s.scanned = p
+	return bridge.Receipt{Seq: s.tracker.Start(p)}
+}
+
+// first waits for a message. While nothing comes it finds out from time to time
+// how far the stream was searched, so that a tap of few subjects does not stay
+// behind on a busy stream.
+func (s *source) first(ctx context.Context) (*nats.Msg, position, error) {
+	if m, pos, err := s.reader.tryNext(); m != nil || err != nil {
+		return m, pos, err
+	}
+	tick := time.NewTicker(idleLook)
+	defer tick.Stop()
+	for {
+		m, pos, err := s.reader.next(ctx, tick.C)
+		if m != nil || err != nil {
+			return m, pos, err
+		}
+		if err := s.look(ctx); err != nil {
+			return nil, pos, err
+		}
+	}
+}
+
+// ended says why the session has ended.
+func (s *source) ended(ctx context.Context, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return bridge.ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Ack is as bridge.Source says. The low watermark goes into the checkpoint with
+// one confirmed write. // I1
+func (s *source) Ack(ctx context.Context, receipts []bridge.Receipt) error {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	floor := s.settle(receipts)
+	if floor.seq <= s.floor.seq {
+		return s.ended(ctx, nil)
+	}
+	if err := s.write(ctx, floor); err != nil {
+		return s.ended(ctx, err)
+	}
+	return nil
+}
+
+// settle gives the place up to which everything is acknowledged.
+func (s *source) settle(receipts []bridge.Receipt) place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range receipts {
+		s.tracker.Done(receipts[i].Seq)
+	}
+	s.scratch = s.tracker.Take(s.scratch[:0])
+	s.taken += uint64(len(s.scratch))
+	if s.tracker.Len() == 0 {
+		return s.scanned
+	}
+	if n := len(s.scratch); n > 0 {
+		return s.scratch[n-1]
+	}
+	return place{}
+}
+
+// write commits the floor; ackMu is held.
+func (s *source) write(ctx context.Context, floor place) error {
+	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: floor.seq}
+	if floor.time != 0 {
+		m.Time = time.Unix(0, floor.time).UTC()
+	}
+	if err := s.point.commit(ctx, m); err != nil {
+		return err
+	}
+	s.floor = floor
+	return nil
+}
+
+// Hold is as bridge.Holder says: the checkpoint is written anew, which only its
+// newest holder can do. // I6
+func (s *source) Hold(ctx context.Context) error {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	if err := s.write(ctx, s.floor); err != nil {
+		return s.ended(ctx, err)
+	}
+	return nil
+}
+
+// Backlog is as bridge.Backlogger says.
+func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
+	info, err := s.reader.info(ctx)
+	if err != nil {
+		return bridge.Backlog{}, s.ended(ctx, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := bridge.Backlog{Bytes: -1, Messages: max(0, int64(info.NumPending)+int64(info.Delivered.Consumer)-int64(s.taken))}
+	if p, ok := s.tracker.Oldest(); ok {
+		b.Oldest = time.Unix(0, p.time)
+	}
+	return b, nil
+}
+
+// Close is as bridge.Source says.
+func (s *source) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if !was {
+		s.reader.discard()
+		s.conn.Close()
+	}
+	return nil
+}
