@@ -25,6 +25,7 @@ type history struct {
 	slack     int
 	debt      int
 	anySubset bool
+	mu        sync.Mutex
 	struck    map[string]int // faults by kind
 	balanced  bool
 	unbalance string
@@ -38,7 +39,7 @@ func (h *history) shape(rng *rand.Rand) {
 	h.sink.Window = 1 + rng.IntN(60)
 	h.sink.Latency = time.Duration(rng.IntN(20)) * time.Millisecond
 	h.debt = 20 + rng.IntN(236)
-	h.sink.Recall = h.debt + h.slack // no more than the debt, as little as may be
+	h.sink.Recall = h.debt + h.slack // as little as the debt allows
 	if rng.IntN(3) == 0 {
 		h.sink.Fence = bridge.FenceEpoch
 	}
@@ -46,6 +47,18 @@ func (h *history) shape(rng *rand.Rand) {
 		h.sink.Survives = bridge.SurvivesAny
 	}
 	h.struck = map[string]int{}
+}
+
+func (h *history) strike(kind string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.struck[kind]++
+}
+
+func (h *history) count(kind string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.struck[kind]
 }
 
 // run plays the history in virtual time and judges it.
@@ -93,6 +106,9 @@ func (h *history) produce(rng *rand.Rand, in *memory.Stream) {
 func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGroup, incumbent, candidate *memory.Broker) {
 	for {
 		p := newProcess()
+		if h.anySubset {
+			p.gap = h.gaps(rng.Uint64())
+		}
 		done := make(chan struct{})
 		run, stop := context.WithCancel(ctx)
 		r := h.relay(p, incumbent, candidate)
@@ -111,7 +127,7 @@ func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGrou
 		}
 		switch {
 		case rng.IntN(2) == 0: // it stops, and wakes beside its successor
-			h.struck["stopped"]++
+			h.strike("stopped")
 			p.stop()
 			late := time.Duration(rng.IntN(900)) * time.Millisecond
 			wg.Go(func() {
@@ -122,7 +138,7 @@ func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGrou
 				stop()
 			})
 		default:
-			h.struck["killed"]++
+			h.strike("killed")
 			p.kill()
 			stop()
 		}
@@ -133,7 +149,7 @@ func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGrou
 func (h *history) live(ctx context.Context, rng *rand.Rand, done chan struct{}, incumbent, candidate *memory.Broker) bool {
 	for range 1 + rng.IntN(4) {
 		wait := time.Duration(rng.IntN(400)) * time.Millisecond
-		if h.struck["killed"]+h.struck["stopped"] >= 8 {
+		if h.count("killed")+h.count("stopped") >= 8 {
 			wait = time.Hour
 		}
 		select {
@@ -145,20 +161,35 @@ func (h *history) live(ctx context.Context, rng *rand.Rand, done chan struct{}, 
 		}
 		switch rng.IntN(4) {
 		case 0:
-			h.struck["incumbent cut"]++
+			h.strike("incumbent cut")
 			incumbent.Disconnect()
 		case 1:
-			h.struck["candidate cut"]++
+			h.strike("candidate cut")
 			candidate.Disconnect()
 		case 2:
-			h.struck["incumbent restarted"]++
+			h.strike("incumbent restarted")
 			incumbent.Restart()
 		case 3:
-			h.struck["candidate restarted"]++
+			h.strike("candidate restarted")
 			candidate.Restart()
 		}
 	}
 	return false
+}
+
+// gaps loses one message in the middle of every tenth pipeline or so.
+func (h *history) gaps(seed uint64) func(n int) int {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(seed, 3))
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		if n < 2 || rng.IntN(10) > 0 || h.count("lost in the middle") > 200 {
+			return -1
+		}
+		h.strike("lost in the middle")
+		return rng.IntN(n)
+	}
 }
 
 func (h *history) relay(p *process, incumbent, candidate *memory.Broker) *relay.Relay {
@@ -192,7 +223,7 @@ func TestHistories(t *testing.T) {
 	base := uint64(time.Now().UnixNano()) % 1e9
 	total := map[string]int{}
 	for i := range seeds {
-		h := &history{seed: uint64(i)}
+		h := &history{seed: uint64(i), anySubset: i%3 == 2}
 		if i%4 == 3 { // a quarter is fresh each time
 			h.seed = base + uint64(i)
 		}
@@ -205,7 +236,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	t.Logf("%d histories, fresh seeds from %d, faults: %v", seeds, base, total)
-	for _, kind := range []string{"killed", "stopped", "incumbent cut", "candidate cut", "incumbent restarted", "candidate restarted"} {
+	for _, kind := range []string{"killed", "stopped", "incumbent cut", "candidate cut", "incumbent restarted", "candidate restarted", "lost in the middle"} {
 		if total[kind] < 3 {
 			t.Errorf("%q struck %d times; want at least 3", kind, total[kind])
 		}

@@ -44,7 +44,8 @@ type Limits struct {
 	// message is always let through.
 	Bytes int
 	// Window is how many placed IDs are remembered, to suppress repeats. Default
-	// 262,144, at 40 octets each.
+	// 262,144, at 40 octets each. It is empty after a crash but for what was
+	// recalled, so a producer's own repeat may pass if a crash lies between.
 	Window int
 	// Batch is how many messages are received at once. Default 512.
 	Batch int
@@ -113,14 +114,23 @@ func New(cfg Config) (*Relay, error) {
 
 // debtAndRecall bounds the debt by what can be recalled: whatever the source may
 // deliver again has to be found at the target. // I6
+//
+// Let m be placed and not acknowledged. What was placed after m is less than a
+// debt of what was received after m; and where one key waits while others go on,
+// also less than a debt of what was received before m. What the source forgets to
+// have been acknowledged comes on top.
 func debtAndRecall(cfg Config) (debt, recall int) {
 	debt = cfg.Limits.Debt
 	if u := cfg.SourceTraits.Unacked; u > 0 {
 		debt = min(debt, u)
 	}
+	overtaken := 1
+	if cfg.SinkTraits.Survives == bridge.SurvivesAny {
+		overtaken = 2
+	}
 	if most := cfg.SinkTraits.Recall; most > 0 {
-		debt = max(1, min(debt, most-cfg.SourceTraits.Slack))
-		recall = min(most, debt+cfg.SourceTraits.Slack)
+		debt = max(1, min(debt, (most-cfg.SourceTraits.Slack)/overtaken))
+		recall = min(most, overtaken*debt+cfg.SourceTraits.Slack)
 	}
 	return debt, recall
 }

@@ -2,7 +2,9 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -12,6 +14,10 @@ import (
 // it reaches a broker any more and nothing of a broker reaches it; while it is
 // stopped its calls wait, and go through, late, when it continues.
 type process struct {
+	// gap, if set, says of which message of a Send the broker keeps nothing although
+	// it keeps later ones, before the connection breaks; -1 is none.
+	gap func(n int) int
+
 	mu      sync.Mutex
 	dead    bool
 	stopped chan struct{} // closed when it continues; nil while it runs
@@ -130,15 +136,17 @@ func (s *processSink) Open(ctx context.Context, lane int, settled bridge.Settled
 	if err := s.p.step(); err != nil {
 		return nil, err
 	}
+	pl := &processLane{p: s.p}
 	l, err := s.Sink.Open(ctx, lane, func(n int, placements []bridge.Placement, err error) {
-		if s.p.step() == nil {
+		if s.p.step() == nil && !pl.broken.Load() {
 			settled(n, placements, err)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &processLane{l, s.p}, nil
+	pl.Lane = l
+	return pl, nil
 }
 
 func (s *processSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed)) error {
@@ -150,12 +158,31 @@ func (s *processSink) Recall(ctx context.Context, lane, n int, each func(bridge.
 
 type processLane struct {
 	bridge.Lane
-	p *process
+	p      *process
+	broken atomic.Bool
 }
+
+var errBroken = errors.New("the connection broke")
 
 func (l *processLane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
 	if err := l.p.step(); err != nil {
 		return 0, err
+	}
+	if l.broken.Load() {
+		return 0, errBroken
+	}
+	if l.p.gap != nil {
+		if i := l.p.gap(len(msgs)); i >= 0 {
+			n, err := l.Lane.Send(ctx, msgs[:i])
+			if err != nil {
+				return n, err
+			}
+			l.broken.Store(true)
+			if _, err := l.Lane.Send(ctx, msgs[i+1:]); err != nil {
+				return i, err
+			}
+			return i, errBroken
+		}
 	}
 	return l.Lane.Send(ctx, msgs)
 }
