@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ func (l *loader) check(c *Config) {
 		l.checkName(at, s.Name, systems)
 		l.required(at+".kind", s.Kind)
 	}
-	relays := map[string]int{}
+	relays, files := map[string]int{}, map[string]string{}
 	for i, r := range c.Relays {
 		at := fmt.Sprintf("relays[%d]", i)
 		if n := l.places[at]; n != nil {
@@ -45,6 +46,10 @@ func (l *loader) check(c *Config) {
 		}
 		l.checkName(at, r.Name, relays)
 		l.checkRelay(at, r)
+		if other := files[r.ParkFile]; other != "" && r.ParkFile != "" {
+			l.failAt(at+".park_file", "relay %s has the same; each needs its own", other)
+		}
+		files[r.ParkFile] = r.Name
 	}
 }
 
@@ -55,20 +60,20 @@ func (l *loader) checkLayers(c *Config) {
 			l.failLayered("http.listen", "%q: want host:port, such as 127.0.0.1:7117, or off", bridge.Printable(c.HTTP.Listen, 64))
 		}
 	}
-	levels, formats := []string{"debug", "info", "warn", "error"}, []string{"auto", "text", "json"}
-	if !slices.Contains(levels, c.Log.Level) {
-		l.failLayered("log.level", "%q is none of %s%s", bridge.Printable(c.Log.Level, 64), strings.Join(levels, ", "), onlyNear(c.Log.Level, levels))
-	}
-	if !slices.Contains(formats, c.Log.Format) {
-		l.failLayered("log.format", "%q is none of %s%s", bridge.Printable(c.Log.Format, 64), strings.Join(formats, ", "), onlyNear(c.Log.Format, formats))
-	}
+	l.checkWord("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	l.checkWord("log.format", c.Log.Format, "auto", "text", "json")
 }
 
-func onlyNear(got string, names []string) string {
-	if nearest(got, names) == "" {
-		return ""
+// checkWord reports a word that is none of those that there are.
+func (l *loader) checkWord(path, got string, words ...string) {
+	if slices.Contains(words, got) || l.failedWithin(path) {
+		return
 	}
-	return didYouMean(got, names)
+	near := ""
+	if nearest(got, words) != "" {
+		near = didYouMean(got, words)
+	}
+	l.failLayered(path, "%q is none of %s%s", bridge.Printable(got, 64), strings.Join(words, ", "), near)
 }
 
 func (l *loader) checkName(at, name string, seen map[string]int) {
@@ -107,17 +112,13 @@ func (l *loader) failedWithin(path string) bool {
 }
 
 func (l *loader) checkRelay(at string, r *Relay) {
-	if park := []string{ParkSkip, ParkStop}; r.Park != "" && !slices.Contains(park, r.Park) {
-		l.failAt(at+".park", "%q is neither skip nor stop%s", bridge.Printable(r.Park, 64), onlyNear(r.Park, park))
-	}
+	l.checkWord(at+".park", r.Park, ParkSkip, ParkStop)
+	l.checkWord(at+".order", r.Order, OrderKey, OrderNone)
 	if r.ParkFile != "" && r.Park == ParkStop {
 		l.failAt(at+".park_file", "has no effect with park: stop; take one of the two away")
 	}
-	words := []string{AcceptCompeting, AcceptAtMostOnce}
-	for i, w := range r.Accept {
-		if !slices.Contains(words, w) {
-			l.failAt(fmt.Sprintf("%s.accept[%d]", at, i), "%q is neither %s%s", bridge.Printable(w, 64), strings.Join(words, " nor "), onlyNear(w, words))
-		}
+	if r.ParkFile != "" && !filepath.IsAbs(r.ParkFile) {
+		r.ParkFile = filepath.Join(l.dir, r.ParkFile)
 	}
 	l.checkLimits(at+".limits", &r.Limits)
 	// What depends on the source's promises is left for when they are known.

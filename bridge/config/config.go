@@ -58,11 +58,11 @@ type Relay struct {
 	// it aside at the incumbent and goes on, "stop" stops the relay.
 	Park string `yaml:"park"`
 	// ParkFile is where messages are set aside when the incumbent keeps no
-	// journals.
+	// journals. A relative path is relative to the folder of the file.
 	ParkFile string `yaml:"park_file"`
-	// Accept names what the relay may do without; see the engine's Promises.
-	Accept []string `yaml:"accept"`
-	Limits Limits   `yaml:"limits"`
+	// Order is "key" (default), or "none" for a source that has no order to keep.
+	Order  string `yaml:"order"`
+	Limits Limits `yaml:"limits"`
 
 	// Identity, Source and Sink are what the blocks were made into.
 	Identity bridge.Identity     `yaml:"-"`
@@ -72,7 +72,7 @@ type Relay struct {
 	Place string `yaml:"-"`
 }
 
-func (r *Relay) setDefaults() { r.Park = ParkSkip }
+func (r *Relay) setDefaults() { r.Park, r.Order = ParkSkip, OrderKey }
 
 // An Endpoint is one side of a relay.
 type Endpoint struct {
@@ -99,10 +99,10 @@ const (
 	ParkStop = "stop"
 )
 
-// The words of Relay.Accept.
+// What stays in order.
 const (
-	AcceptCompeting  = "competing"    // the source takes messages away from the application
-	AcceptAtMostOnce = "at-most-once" // one of the sides stores nothing
+	OrderKey  = "key"
+	OrderNone = "none"
 )
 
 // A Size is a number of octets: "1048576" or "1MiB".

@@ -40,6 +40,23 @@ func (b *Block) Decode(into any) error {
 	return nil
 }
 
+// True says that the block holds "name: true". It is how an operator's word for
+// what a system's traits demand is found without knowing the system.
+func (b *Block) True(name string) bool {
+	if b.mapping == nil {
+		return false
+	}
+	pairs, _ := b.loader.fork().pairs(b.mapping, b.path)
+	for _, p := range pairs {
+		if p.key.Value == name {
+			var is bool
+			b.loader.fork().value(p.value, reflect.ValueOf(&is).Elem(), b.path)
+			return is
+		}
+	}
+	return false
+}
+
 var (
 	typeDuration  = reflect.TypeFor[time.Duration]()
 	typeSecret    = reflect.TypeFor[bridge.Secret]()
