@@ -25,7 +25,14 @@ type mark struct {
 	Created time.Time `json:"created"` // of the stream: tells one life of it from the next
 	Floor   uint64    `json:"floor"`   // everything up to this sequence is settled
 	Time    time.Time `json:"time"`    // of the message at Floor; zero if there was none
+	// Early are the runs of sequences above Floor, both ends included, that are
+	// settled as well. Only an orderly end of a session writes them; what is
+	// missing here comes again.
+	Early []run `json:"early,omitempty"`
 }
+
+// A run is a run of sequences, both ends included.
+type run [2]uint64
 
 // A checkpoint is one relay's record in the bridge's own stream at the
 // incumbent. Every write names the one that it follows, so a session whose

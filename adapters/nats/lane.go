@@ -81,8 +81,8 @@ func startLane(conn *connection, cfg *SinkConfig, id bridge.Identity, t target, 
 
 // Send is as bridge.Lane says.
 func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
-	if l.sendErr != nil {
-		return 0, l.sendErr
+	if ctx.Err() != nil && l.sendErr == nil {
+		l.sendErr = context.Cause(ctx)
 	}
 	for i, m := range msgs {
 		if err := l.waitForRoom(ctx); err != nil {
@@ -98,18 +98,31 @@ func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
 		out.Reply = l.replyTo(n - 1)
 		if err := l.conn.PublishMsg(out); err != nil {
 			l.sendErr = l.conn.failed(ctx, "stream "+l.cfg.Stream+": publish", err)
-			return i, l.sendErr
+			return i, l.over()
 		}
 		l.expect++
 	}
 	return len(msgs), nil
 }
 
+// over says why the lane has ended, nil if it has not.
+func (l *lane) over() error {
+	select {
+	case <-l.stop:
+		return bridge.ErrClosed
+	default:
+	}
+	if err := l.failed.Load(); err != nil {
+		return ended(*err)
+	}
+	return l.sendErr
+}
+
 // waitForRoom waits while the window is full, and finds out that the lane ended.
 func (l *lane) waitForRoom(ctx context.Context) error {
 	for {
-		if err := l.failed.Load(); err != nil {
-			return ended(*err)
+		if err := l.over(); err != nil {
+			return err
 		}
 		if l.sent.Load()-l.settle.Load() < uint64(len(l.slots)) {
 			return nil

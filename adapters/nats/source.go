@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/crossfade-mq/crossfade/bridge"
-	"github.com/crossfade-mq/crossfade/ordering"
 )
 
 // A SourceOpener opens sessions of one tap of a JetStream stream.
@@ -45,21 +44,14 @@ type source struct {
 	gaps   gapWatch
 
 	mu      sync.Mutex // guards what follows; not held across I/O
-	tracker *ordering.Tracker[place]
-	taken   uint64 // how many were acknowledged up to the low watermark
-	scanned place  // nothing that matches is between the newest delivery and here
+	unacked *window
+	scanned place // nothing that matches is between the newest delivery and here
 	closed  bool
 
-	ackMu   sync.Mutex // one writer of the checkpoint at a time: Ack or Hold
-	point   *checkpoint
-	floor   place
-	scratch []place
-}
-
-// A place is a sequence of the stream and the time of its message.
-type place struct {
-	seq  uint64
-	time int64
+	ackMu sync.Mutex // one writer of the checkpoint at a time: Ack, Hold or Close
+	point *checkpoint
+	floor place
+	early []run // Receive reads it too: what earlier sessions have settled above the floor
 }
 
 // Open begins a session: it takes the checkpoint over from any earlier session,
@@ -69,7 +61,7 @@ func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{conn: conn, cfg: o.config, tracker: ordering.NewTracker[place](o.config.MaxPending)}
+	s := &source{conn: conn, cfg: o.config, unacked: newWindow()}
 	if err := s.open(ctx, o); err != nil {
 		conn.Close()
 		return nil, err
@@ -102,8 +94,8 @@ func (s *source) open(ctx context.Context, o *SourceOpener) error {
 // server that stands alone has no lasting name of its own; there the creation
 // time of the stream tells it from all others.
 func clusterOf(info *jetstream.StreamInfo) string {
-	if info.Cluster == nil {
-		return ""
+	if info.Cluster == nil || info.Cluster.Name == "" {
+		return "standalone"
 	}
 	return info.Cluster.Name
 }
@@ -155,7 +147,7 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 	if err := point.commit(ctx, m); err != nil {
 		return err
 	}
-	s.point, s.floor = point, place{seq: m.Floor}
+	s.point, s.floor, s.early = point, place{seq: m.Floor}, m.Early
 	if !m.Time.IsZero() {
 		s.floor.time = m.Time.UnixNano()
 	}
@@ -233,33 +225,52 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	for {
+		n, err := s.some(ctx, into)
+		if err != nil { // what came before it is void with the session
+			return 0, s.ended(ctx, err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// some gives what has arrived, and waits if that is nothing. It may give nothing
+// if all that came was settled by an earlier session.
+func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err error) {
 	m, pos, err := s.first(ctx)
-	n := 0
 	for err == nil && m != nil {
 		if err = s.gaps.check(ctx, s, pos); err != nil {
 			break
 		}
-		decode(m, pos, s.stream, &into[n].Message)
-		into[n].Redelivered = false
-		into[n].Receipt = s.receipt(pos)
-		if n++; n == len(into) {
-			break
+		if receipt, fresh := s.receipt(pos); fresh {
+			d := &into[n]
+			decode(m, pos, s.stream, &d.Message)
+			d.Redelivered, d.Receipt = false, receipt
+			if n++; n == len(into) {
+				break
+			}
 		}
 		m, pos, err = s.reader.tryNext()
 	}
-	if err != nil { // what came before it is void with the session
-		return 0, s.ended(ctx, err)
-	}
-	return n, nil
+	return n, err
 }
 
-// receipt starts a delivery in the tracker.
-func (s *source) receipt(pos position) bridge.Receipt {
+// receipt begins a delivery. fresh is false if an earlier session has settled it.
+func (s *source) receipt(pos position) (r bridge.Receipt, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := place{pos.stream, pos.time}
 	s.scanned = p
-	return bridge.Receipt{Seq: s.tracker.Start(p)}
+	ticket := s.unacked.start(p)
+	for _, e := range s.early {
+		if e[0] <= p.seq && p.seq <= e[1] {
+			s.unacked.skip(ticket)
+			return r, false
+		}
+	}
+	return bridge.Receipt{Seq: ticket}, true
 }
 
 // first waits for a message. While nothing comes it finds out from time to time
@@ -304,7 +315,7 @@ func (s *source) Ack(ctx context.Context, receipts []bridge.Receipt) error {
 	if floor.seq <= s.floor.seq {
 		return s.ended(ctx, nil)
 	}
-	if err := s.write(ctx, floor); err != nil {
+	if err := s.write(ctx, floor, above(s.early, floor.seq)); err != nil {
 		return s.ended(ctx, err)
 	}
 	return nil
@@ -314,23 +325,16 @@ func (s *source) Ack(ctx context.Context, receipts []bridge.Receipt) error {
 func (s *source) settle(receipts []bridge.Receipt) place {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range receipts {
-		s.tracker.Done(receipts[i].Seq)
-	}
-	s.scratch = s.tracker.Take(s.scratch[:0])
-	s.taken += uint64(len(s.scratch))
-	if s.tracker.Len() == 0 {
+	floor := s.unacked.ack(receipts)
+	if s.unacked.len() == 0 {
 		return s.scanned
 	}
-	if n := len(s.scratch); n > 0 {
-		return s.scratch[n-1]
-	}
-	return place{}
+	return floor
 }
 
 // write commits the floor; ackMu is held.
-func (s *source) write(ctx context.Context, floor place) error {
-	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: floor.seq}
+func (s *source) write(ctx context.Context, floor place, early []run) error {
+	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: floor.seq, Early: early}
 	if floor.time != 0 {
 		m.Time = time.Unix(0, floor.time).UTC()
 	}
@@ -346,7 +350,7 @@ func (s *source) write(ctx context.Context, floor place) error {
 func (s *source) Hold(ctx context.Context) error {
 	s.ackMu.Lock()
 	defer s.ackMu.Unlock()
-	if err := s.write(ctx, s.floor); err != nil {
+	if err := s.write(ctx, s.floor, above(s.early, s.floor.seq)); err != nil {
 		return s.ended(ctx, err)
 	}
 	return nil
@@ -360,8 +364,8 @@ func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := bridge.Backlog{Bytes: -1, Messages: max(0, int64(info.NumPending)+int64(info.Delivered.Consumer)-int64(s.taken))}
-	if p, ok := s.tracker.Oldest(); ok {
+	b := bridge.Backlog{Bytes: -1, Messages: max(0, int64(info.NumPending)+int64(info.Delivered.Consumer)-int64(s.unacked.taken))}
+	if p, ok := s.unacked.oldest(); ok {
 		b.Oldest = time.Unix(0, p.time)
 	}
 	return b, nil
@@ -374,8 +378,33 @@ func (s *source) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	if !was {
+		s.leave()
 		s.reader.discard()
 		s.conn.Close()
 	}
 	return nil
 }
+
+// leave writes what is acknowledged above the floor, so that it does not come
+// again after an orderly end. If it cannot, it comes again.
+func (s *source) leave() {
+	if !s.ackMu.TryLock() {
+		return // a write is on its way and may not come back
+	}
+	defer s.ackMu.Unlock()
+	s.mu.Lock()
+	early := s.unacked.early()
+	s.mu.Unlock()
+	if len(early) == 0 || len(early) > maxRuns || s.conn.IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = s.write(ctx, s.floor, append(above(s.early, max(s.floor.seq, early[len(early)-1][1])), early...))
+}
+
+const (
+	leaveTime = time.Second
+	// maxRuns bounds the record of a checkpoint to what every server takes.
+	maxRuns = 8192
+)
