@@ -135,11 +135,14 @@ func (l *lane) recall(ctx context.Context, sink bridge.Sink) error {
 	}
 	for range l.inbox.len() {
 		e := l.inbox.pop()
-		if e.flags&sent != 0 && e.flags&hasFingerprint != 0 && r.ledger.window.Has(e.fp) {
+		switch {
+		case e.flags&admitted == 0, e.flags&hasFingerprint == 0, !r.ledger.window.Has(e.fp):
+			l.inbox.push(e)
+		case e.flags&sent != 0:
 			r.ledger.settle(&e, placed)
-			continue
+		default: // another session of this relay placed it while it waited here
+			r.ledger.settle(&e, suppressed)
 		}
-		l.inbox.push(e)
 	}
 	return nil
 }

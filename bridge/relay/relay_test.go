@@ -373,3 +373,48 @@ func TestConfigurationIsChecked(t *testing.T) {
 		t.Errorf("the debt is not bounded by what can be recalled: %+v, %v", r.Snapshot(), err)
 	}
 }
+
+// A predecessor that wakes late may place what waits here behind another message
+// of its key. It is found by recall and not sent again. // I6
+func TestWhatAPredecessorPlacesMeanwhileIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.Reliable("target")
+		c.Survives, c.Latency, c.Lanes = bridge.SurvivesAny, time.Second, 1
+		b := newBench(c)
+		b.put(4, 1)
+		r := b.relay(t)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		time.Sleep(100 * time.Millisecond) // the first is stored, the others wait for its answer
+
+		dst, err := b.candidate.Sink(bridge.Identity{Bridge: "test", Relay: "r"}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink, err := dst.Open(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		predecessor, err := sink.Open(ctx, 0, func(int, []bridge.Placement, error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := b.in.All()[1].Message
+		if _, err := predecessor.Send(ctx, []*bridge.Message{&second}); err != nil {
+			t.Fatal(err)
+		}
+		b.candidate.Disconnect()
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if v := compare(b.in.All(), b.out.All(), nil); !v.clean() {
+			t.Error(v)
+		}
+		if c := r.Snapshot().Counts; c != (relay.Counts{Received: 4, Placed: 3, Suppressed: 1}) {
+			t.Errorf("%+v", c)
+		}
+	})
+}
