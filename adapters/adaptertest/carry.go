@@ -1,6 +1,8 @@
 package adaptertest
 
 import (
+	"maps"
+
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
@@ -23,9 +25,7 @@ func (c *carrier) live(p Process, enough int) *lane {
 	c.e.Helper()
 	l := c.e.lane(p, 0)
 	if c.traits.Recall > 0 {
-		for _, r := range l.recall(0, min(c.traits.Recall, 2*len(c.msgs))) {
-			c.placed[r.ID.Value] = true
-		}
+		c.recall(l)
 	}
 	var left []bridge.Message
 	for i := range c.msgs {
@@ -33,10 +33,30 @@ func (c *carrier) live(p Process, enough int) *lane {
 			left = append(left, c.msgs[i])
 		}
 	}
-	for i := range c.carry(l, left, enough) {
+	for i := range min(c.carry(l, left, enough), len(left)) {
 		c.placed[left[i].ID.Value] = true
 	}
 	return l
+}
+
+// recall reads back what landed. Where that covers all messages it is all that a
+// new life knows, and what was settled before has to be in it.
+func (c *carrier) recall(l *lane) {
+	c.e.Helper()
+	landed := map[string]bool{}
+	for _, r := range l.recall(0, min(c.traits.Recall, 2*len(c.msgs))) {
+		landed[r.ID.Value] = true
+	}
+	if c.traits.Recall < len(c.msgs) {
+		maps.Copy(c.placed, landed)
+		return
+	}
+	for id := range c.placed {
+		if !landed[id] {
+			c.e.Errorf("message %s was settled, but recall does not see it", id)
+		}
+	}
+	c.placed = landed
 }
 
 // carry sends until enough is settled or the lane ends, and gives how many were.

@@ -123,7 +123,8 @@ func closeIsLast(e *env) {
 		}
 		l.end()
 	}
-	e.deliverAnyhow(e.messages(3, 3)) // what the five would still say, they have said by now
+	e.deliverAnyhow(e.messages(3, 3))
+	e.stillRuns("a lane that was closed", nil) // and says nothing for a moment
 }
 
 func closeAfterDeath(e *env) {

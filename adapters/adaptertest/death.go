@@ -2,6 +2,8 @@ package adaptertest
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -80,26 +82,26 @@ func (t *tap) wantBack(what string, got []bridge.Delivery, want, repeats []bridg
 	t.want(what, kept, want)
 }
 
-// manyDeaths takes messages like a careful relay that is killed now and again:
-// what a session has acknowledged counts as taken.
+// manyDeaths takes messages in several lives. Each acknowledges some of what it
+// gets, with gaps, and the next has to begin with what is left.
 func manyDeaths(e *env) {
 	msgs := e.messages(200, 5)
 	first := e.process()
 	e.tap(first)
 	e.put(msgs)
 	e.die(first)
-	var taken []bridge.Message
+	left := msgs
 	for life := range 5 {
 		p := e.process()
 		t := e.tap(p)
 		got := t.receive(20 + e.rand.IntN(20))
-		for _, d := range got {
-			taken = append(taken, d.Message)
-		}
-		// All but the last few are acknowledged, in an order of their own.
-		settled := got[:len(got)-e.rand.IntN(10)]
-		e.rand.Shuffle(len(settled), func(i, j int) { settled[i], settled[j] = settled[j], settled[i] })
-		t.ack(settled...)
+		t.wantFirst(fmt.Sprint("in life ", life), got, left)
+		e.rand.Shuffle(len(got), func(i, j int) { got[i], got[j] = got[j], got[i] })
+		acked := got[:len(got)*2/3]
+		t.ack(acked...)
+		left = slices.DeleteFunc(slices.Clone(left), func(m bridge.Message) bool {
+			return slices.ContainsFunc(acked, func(d bridge.Delivery) bool { return d.ID == m.ID })
+		})
 		if life%2 == 0 {
 			e.die(p)
 		} else {
@@ -108,14 +110,24 @@ func manyDeaths(e *env) {
 	}
 	newer := e.markers(5)
 	t := e.tap(e.process())
-	for _, d := range t.upTo(newer) {
-		taken = append(taken, d.Message)
+	t.wantBack("after five deaths", t.drain(newer), append(left, newer...), msgs)
+}
+
+// wantFirst wants that of each key the first of left have come, none left out.
+// What is not in left was acknowledged by a process that died.
+func (t *tap) wantFirst(what string, got []bridge.Delivery, left []bridge.Message) {
+	t.e.Helper()
+	var came []bridge.Message
+	for _, d := range got {
+		if slices.ContainsFunc(left, func(m bridge.Message) bool { return m.ID == d.ID }) {
+			came = append(came, d.Message)
+		}
 	}
-	all := append(msgs[:200:200], newer...)
-	if t.ordered {
-		e.wantAll("over five deaths", taken, all)
-	} else if n := len(firsts(taken)); n != len(all) {
-		e.Errorf("over five deaths: %d different messages came, want %d", n, len(all))
+	want := byKey(left)
+	for key, ids := range byKey(came) {
+		if t.ordered && !slices.Equal(ids, want[key][:len(ids)]) {
+			t.e.Errorf("%s: of %s came %s, want the first of %s", what, key, show(ids), show(want[key]))
+		}
 	}
 }
 

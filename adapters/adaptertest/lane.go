@@ -109,7 +109,7 @@ func (l *lane) onSettled(n int, placements []bridge.Placement, err error) {
 	case placements != nil && len(placements) != n:
 		l.e.breach("settled %d messages with %d placements", n, len(placements))
 	}
-	if placements == nil {
+	if len(placements) != n {
 		placements = make([]bridge.Placement, max(n, 0))
 	}
 	l.settled += max(n, 0)

@@ -74,7 +74,7 @@ func settledIsStored(e *env) {
 	for _, m := range e.read() {
 		have[m.ID.Value] = true
 	}
-	for i := range n - before {
+	for i := range min(n-before, len(msgs)) {
 		if !have[msgs[i].ID.Value] {
 			e.Errorf("message %s was settled, but is not in the target", msgs[i].ID.Value)
 		}
@@ -203,7 +203,7 @@ func sendRejects(e *env) {
 		n, _ := l.state()
 		l.end()
 		l = e.laneOn(s, 0)
-		l.deliver(batch[n-before+1:])
+		l.deliver(batch[min(n-before+1, len(batch)):])
 	case bridge.ClassOf(err) == bridge.Rejected:
 		if n != 2 {
 			e.Errorf("Send gave %d and a Reject, want 2 in front of it", n)

@@ -102,6 +102,17 @@ func (t *tap) receive(want int) []bridge.Delivery {
 // repeats left out.
 func (t *tap) upTo(last []bridge.Message) []bridge.Delivery {
 	t.e.Helper()
+	return t.through(last, func([]bridge.Delivery) {})
+}
+
+// drain is upTo, and acknowledges as it goes.
+func (t *tap) drain(last []bridge.Message) []bridge.Delivery {
+	t.e.Helper()
+	return t.through(last, func(ds []bridge.Delivery) { t.ack(ds...) })
+}
+
+func (t *tap) through(last []bridge.Message, each func([]bridge.Delivery)) []bridge.Delivery {
+	t.e.Helper()
 	missing := map[string]bool{}
 	for i := range last {
 		missing[last[i].ID.Value] = true
@@ -109,13 +120,15 @@ func (t *tap) upTo(last []bridge.Message) []bridge.Delivery {
 	var all []bridge.Delivery
 	seen := map[string]bool{}
 	for len(missing) > 0 {
-		for _, d := range t.once(1 + t.e.rand.IntN(8)) {
+		ds := t.once(1 + t.e.rand.IntN(8))
+		for _, d := range ds {
 			delete(missing, d.ID.Value)
 			if !seen[d.ID.Value] {
 				seen[d.ID.Value] = true
 				all = append(all, d)
 			}
 		}
+		each(ds)
 	}
 	return all
 }
