@@ -23,7 +23,8 @@ type Reading struct {
 	From, To Side
 	At       time.Time
 	relay.Snapshot
-	identify.Counts
+	// Missing counts messages without what the settings name.
+	Missing identify.Counts
 	// Backlog is what the incumbent said last; BacklogAt when, zero if it never
 	// did. BacklogError is why it did not answer since.
 	Backlog      bridge.Backlog

@@ -199,7 +199,7 @@ func TestMetrics(t *testing.T) {
 		},
 		Backlog: bridge.Backlog{Messages: 20, Bytes: 300}, BacklogAt: t0, Lag: Lag{Messages: 20, Seconds: 1.5, SecondsBound: AtMost},
 	}
-	r.KeyMissing, r.IDMissing = 14, 15
+	r.Missing.KeyMissing, r.Missing.IDMissing = 14, 15
 	calls := 0
 	reg := NewRegistry(Build{"1", "abc", "go1"}, func() []Reading { calls++; return []Reading{r} })
 	const want = `

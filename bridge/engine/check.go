@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/config"
+)
+
+// A RelayFinding is one line of a preflight report.
+type RelayFinding struct {
+	Relay string
+	bridge.Finding
+}
+
+// checkPatience bounds one side's preflight.
+const checkPatience = 20 * time.Second
+
+// Check looks before data moves: what the relays promise and cannot hold, and
+// what each side says of itself. It connects to all systems side by side and
+// changes nothing. Findings come in the order of the configuration.
+func Check(ctx context.Context, c *config.Config) []RelayFinding {
+	sides := make([][]bridge.Finding, 2*len(c.Relays))
+	var wg sync.WaitGroup
+	for i, r := range c.Relays {
+		wg.Go(func() { sides[2*i] = checkSide(ctx, "from "+r.From.System, r.Source.Describe(), r.Source) })
+		wg.Go(func() { sides[2*i+1] = checkSide(ctx, "to "+r.To.System, r.Sink.Describe(), r.Sink) })
+	}
+	wg.Wait()
+	var out []RelayFinding
+	for i, r := range c.Relays {
+		for _, findings := range [][]bridge.Finding{sides[2*i], sides[2*i+1], promises(r)} {
+			for _, f := range findings {
+				f.Text, f.Hint = config.RedactURLs(f.Text), config.RedactURLs(f.Hint)
+				out = append(out, RelayFinding{r.Name, f})
+			}
+		}
+	}
+	return append(out, loops(c.Relays)...)
+}
+
+// checkSide asks one side, which may not know how to look.
+func checkSide(ctx context.Context, side, what string, opener any) []bridge.Finding {
+	checker := checkerOf(opener)
+	if checker == nil {
+		return []bridge.Finding{{Level: bridge.Warn, Subject: side, Text: what + ": cannot be looked at before data moves"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	findings := checker.Check(ctx)
+	if ctx.Err() != nil {
+		findings = append(findings, bridge.Finding{
+			Level: bridge.Fail, Subject: side, Text: fmt.Sprintf("%s: not all could be looked at: %s", what, context.Cause(ctx)),
+			Hint: "See that the system answers, and check again.",
+		})
+	}
+	if len(findings) == 0 {
+		return []bridge.Finding{{Level: bridge.Pass, Subject: side, Text: what}}
+	}
+	return findings
+}
