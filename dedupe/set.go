@@ -10,7 +10,7 @@ const minSlots = 16
 // what is removed at once, leaves no tombstones behind, and allocates nothing
 // while no more are held than ever before.
 type Set struct {
-	slots []entry // open addressing, linear probing; the length is a power of two
+	slots []entry // open addressing, linear probing; a power of two, at most half in use
 	used  int
 	shift uint // 64 − log2(len(slots))
 	seed  seed
@@ -26,8 +26,8 @@ type entry struct {
 func NewSet(hint int) *Set {
 	s := &Set{seed: newSeed()}
 	size := minSlots
-	if hint > minSlots/4*3 {
-		size = 1 << bits.Len(uint(hint+hint/3))
+	if hint > minSlots/2 {
+		size = 1 << bits.Len(uint(2*hint-1))
 	}
 	s.allocate(size)
 	return s
@@ -42,7 +42,7 @@ func (s *Set) allocate(size int) {
 func (s *Set) Add(fp Fingerprint) {
 	i := s.find(&fp)
 	if s.slots[i].n == 0 {
-		if 4*(s.used+1) > 3*len(s.slots) {
+		if 2*(s.used+1) > len(s.slots) {
 			s.grow()
 			i = s.find(&fp)
 		}

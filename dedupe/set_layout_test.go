@@ -24,8 +24,8 @@ func (s *Set) intact(t *testing.T) {
 	if taken != s.used {
 		t.Fatalf("%d slots are taken for %d entries", taken, s.used)
 	}
-	if 4*taken > 3*len(s.slots) {
-		t.Fatalf("%d of %d slots are taken, want at most three quarters", taken, len(s.slots))
+	if 2*taken > len(s.slots) {
+		t.Fatalf("%d of %d slots are taken, want at most half", taken, len(s.slots))
 	}
 }
 
@@ -35,13 +35,13 @@ func TestSetStaysIntactAroundItsEnd(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	for range 300 {
 		s := NewSet(0)
-		fps := near(12, s.home, len(s.slots))
+		fps := near(8, s.home, len(s.slots))
 		for _, fp := range fps {
 			s.Add(fp)
 			s.intact(t)
 		}
 		if len(s.slots) != minSlots {
-			t.Fatalf("the table grew to %d slots for 12 entries", len(s.slots))
+			t.Fatalf("the table grew to %d slots for 8 entries", len(s.slots))
 		}
 		rng.Shuffle(len(fps), func(i, j int) { fps[i], fps[j] = fps[j], fps[i] })
 		for i, fp := range fps {
@@ -58,7 +58,7 @@ func TestSetStaysIntactAroundItsEnd(t *testing.T) {
 
 // A hint is room enough: a set made for n does not grow up to n.
 func TestSetHintIsRoomEnough(t *testing.T) {
-	for _, hint := range []int{-1, 0, 1, 12, 13, 24, 25, 48, 49, 96, 1000, 6144, 8192, 10_000} {
+	for _, hint := range []int{-1, 0, 1, 8, 9, 16, 17, 32, 33, 64, 1000, 8192, 8193, 10_000} {
 		s := NewSet(hint)
 		slots := len(s.slots)
 		for n := range hint {
@@ -68,7 +68,7 @@ func TestSetHintIsRoomEnough(t *testing.T) {
 		if len(s.slots) != slots {
 			t.Errorf("hint %d: grew from %d to %d slots", hint, slots, len(s.slots))
 		}
-		if slots > max(minSlots, 3*hint) {
+		if slots >= max(2*minSlots, 4*hint) {
 			t.Errorf("hint %d: %d slots are too many", hint, slots)
 		}
 	}

@@ -21,7 +21,7 @@ const minSlots = 16
 // no memory, so the memory is that of what is in flight and waiting. Nothing is
 // allocated while no more of either is held than ever before.
 type Gate[T any] struct {
-	slots []slot // open addressing, linear probing; the length is a power of two
+	slots []slot // open addressing, linear probing; a power of two, at most half in use
 	used  int
 	shift uint // 64 − log2(len(slots))
 
@@ -76,7 +76,7 @@ func (g *Gate[T]) Enter(key uint64, v T) bool {
 	i := g.find(key)
 	s := &g.slots[i]
 	if !s.taken {
-		if 4*(g.used+1) > 3*len(g.slots) {
+		if 2*(g.used+1) > len(g.slots) {
 			g.grow()
 			s = &g.slots[g.find(key)]
 		}
