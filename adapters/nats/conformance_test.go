@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -126,14 +127,14 @@ func coreFixture(s *testServer) func(adaptertest.T) adaptertest.Fixture {
 		}
 		return adaptertest.Fixture{
 			Start: func(adaptertest.T) adaptertest.Process { return process(name+"-from", name+"-to") },
-			Put: func(ctx context.Context, msgs []bridge.Message) error {
+			Put: func(_ context.Context, msgs []bridge.Message) error {
 				for i := range msgs {
 					m := &nats.Msg{Subject: name + "-from." + msgs[i].Key, Data: msgs[i].Body, Header: nats.Header{"Nats-Msg-Id": {msgs[i].ID.Value}}}
 					if err := nc.PublishMsg(m); err != nil {
 						return err
 					}
 				}
-				return nc.FlushWithContext(ctx)
+				return nc.FlushTimeout(5 * time.Second)
 			},
 			Identify: identified(name + "-from."),
 			Read: func(context.Context) ([]bridge.Message, error) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
@@ -48,6 +50,9 @@ type coreSink struct {
 
 // Open begins a session of a lane.
 func (s *coreSink) Open(ctx context.Context, _ int, settled bridge.Settled) (bridge.Lane, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	s.mu.Lock()
 	conn, closed := s.spare, s.closed
 	s.spare = nil
@@ -90,75 +95,89 @@ type coreLane struct {
 
 // Send is as bridge.Lane says.
 func (l *coreLane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
+	if l.ended == nil && ctx.Err() != nil {
+		l.ended = context.Cause(ctx)
+	}
+	done := 0
+	for done < len(msgs) && l.ended == nil {
+		n, refused := l.publish(ctx, msgs[done:min(len(msgs), done+l.window)])
+		if n > 0 && l.ended == nil {
+			l.settle(ctx, n)
+		}
+		if l.ended != nil {
+			break // whether the n arrived is not known
+		}
+		if done += n; refused != nil {
+			return done, refused
+		}
+	}
 	if l.ended != nil {
-		return 0, l.ended
+		return done, l.over()
 	}
-	sent, pending := 0, 0
-	for _, m := range msgs {
-		err := l.publish(ctx, m)
-		if err != nil {
-			if bridge.ClassOf(err) != bridge.Rejected {
-				l.ended = err
-				return sent, err
-			}
-			if lost := l.settle(ctx, pending); lost != nil {
-				return sent, lost
-			}
-			return sent, err
-		}
-		sent++
-		if pending++; pending == l.window {
-			if err := l.settle(ctx, pending); err != nil {
-				return sent, err
-			}
-			pending = 0
-		}
-	}
-	return sent, l.settle(ctx, pending)
+	return done, nil
 }
 
-func (l *coreLane) publish(ctx context.Context, m *bridge.Message) error {
+// publish writes messages, up to the first that is refused, and says how many.
+func (l *coreLane) publish(ctx context.Context, msgs []*bridge.Message) (n int, refused error) {
+	for i, m := range msgs {
+		out, err := l.prepare(m)
+		if err != nil {
+			return i, err
+		}
+		if err := l.conn.PublishMsg(out); err != nil {
+			l.ended = l.conn.failed(ctx, "publish", err)
+			return i, nil
+		}
+	}
+	return len(msgs), nil
+}
+
+// over says why the lane has ended.
+func (l *coreLane) over() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return bridge.ErrClosed
+	}
+	return l.ended
+}
+
+// prepare encodes m and refuses what the server would not take.
+func (l *coreLane) prepare(m *bridge.Message) (*nats.Msg, error) {
 	out, err := l.encoder.encode(m, true, nil)
 	if err != nil {
-		return fmt.Errorf("core: %w", err)
+		return nil, fmt.Errorf("core: %w", err)
 	}
 	size, most := l.encoder.headerSize()+len(out.Data), int(l.conn.MaxPayload())
 	switch {
 	case size > most:
-		return bridge.Reject(bridge.ReasonOversized, fmt.Errorf("core: body and headers of %d octets, the server takes %d (max_payload)", size, most))
+		return nil, bridge.Reject(bridge.ReasonOversized, fmt.Errorf("core: body and headers of %d octets, the server takes %d (max_payload)", size, most))
 	case len(out.Subject)+64 > maxLine:
-		return bridge.Reject(bridge.ReasonName, fmt.Errorf("core: a subject of %d octets does not fit into the server's max_control_line", len(out.Subject)))
+		return nil, bridge.Reject(bridge.ReasonName, fmt.Errorf("core: a subject of %d octets does not fit into the server's max_control_line", len(out.Subject)))
 	}
-	if err := l.conn.PublishMsg(out); err != nil {
-		return l.conn.failed(ctx, "publish", err)
-	}
-	return nil
+	return out, nil
 }
 
 // settle waits until the server has read n messages and reports them.
-func (l *coreLane) settle(ctx context.Context, n int) error {
-	if n == 0 {
-		return nil
-	}
+func (l *coreLane) settle(ctx context.Context, n int) {
 	if err := flush(ctx, l.conn); err != nil {
 		l.ended = l.conn.failed(ctx, "publish", err)
-		return l.ended
+		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		l.ended = bridge.ErrClosed
-		return l.ended
+		return
 	}
 	l.settled(n, nil, nil)
-	return nil
 }
 
 // Close is as bridge.Lane says.
 func (l *coreLane) Close() error {
-	l.conn.Close() // unblocks a Send that waits for the server
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
+	l.mu.Unlock()
+	l.conn.Close() // ends a Send that waits for the server
 	return nil
 }
