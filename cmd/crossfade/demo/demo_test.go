@@ -1,0 +1,92 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func quick(t *testing.T) Options {
+	return Options{For: 2 * time.Second, Metrics: 200, Rate: 2000, Listen: "off", Seed: 7, patience: time.Second}
+}
+
+func TestDemoMovesEverythingOnceAndInOrder(t *testing.T) {
+	var out strings.Builder
+	if err := Run(t.Context(), &out, quick(t)); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{"msg/s", "lag", "lost                0", "Everything arrived once and in order."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}
+
+// The reader's verdict is its own: what is kept from it, or shown to it twice or
+// late, is found although the bridge's counters are in order.
+func TestReaderFindsWhatIsWrong(t *testing.T) {
+	decode := func(b []byte) (s sample) {
+		if err := json.Unmarshal(b, &s); err != nil {
+			t.Error(err)
+		}
+		return s
+	}
+	var held []byte
+	for name, c := range map[string]struct {
+		want string
+		see  func(b []byte, judge func([]byte, time.Time))
+	}{
+		"lost": {"lost                1", func(b []byte, judge func([]byte, time.Time)) {
+			if s := decode(b); s.Metric != 3 || s.Seq != 2 {
+				judge(b, time.Now())
+			}
+		}},
+		"altered": {"lost                1", func(b []byte, judge func([]byte, time.Time)) {
+			if s := decode(b); s.Metric == 3 && s.Seq == 2 {
+				b = b[:len(b)/2]
+			}
+			judge(b, time.Now())
+		}},
+		"duplicated": {"duplicated          1", func(b []byte, judge func([]byte, time.Time)) {
+			judge(b, time.Now())
+			if s := decode(b); s.Metric == 3 && s.Seq == 2 {
+				judge(b, time.Now())
+			}
+		}},
+		"reordered": {"reordered           1", func(b []byte, judge func([]byte, time.Time)) {
+			switch s := decode(b); {
+			case s.Metric == 3 && s.Seq == 2:
+				held = b
+			case s.Metric == 3 && s.Seq == 3:
+				judge(b, time.Now())
+				judge(held, time.Now())
+			default:
+				judge(b, time.Now())
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			o := quick(t)
+			o.see = c.see
+			err := Run(t.Context(), &out, o)
+			if !errors.Is(err, errUnclean) || !strings.Contains(out.String(), c.want) {
+				t.Errorf("%v; no %q in:\n%s", err, c.want, out.String())
+			}
+		})
+	}
+}
+
+func TestDemoEndsWhenInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(time.Second, stop)
+	o := quick(t)
+	o.For = 0
+	var out strings.Builder
+	if err := Run(ctx, &out, o); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+}
