@@ -114,3 +114,30 @@ func (l *loader) syntax(err error) {
 	}
 	l.errs = append(l.errs, e)
 }
+
+// ListenAddress gives where the console of that file's bridge listens, with the
+// environment and the flags as they are here, and looks at nothing else in the
+// file.
+func ListenAddress(path string, flags *pflag.FlagSet) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("config: %w", err)
+	}
+	l := newLoader(path, filepath.Dir(path))
+	root := l.parse(data)
+	if root == nil {
+		return "", l.errs
+	}
+	part := struct {
+		HTTP HTTP  `yaml:"http"`
+		Rest Block `yaml:",inline"`
+	}{}
+	l.value(root, reflect.ValueOf(&part).Elem(), "")
+	c := &Config{HTTP: part.HTTP}
+	l.layer(c, flags)
+	l.checkLayers(c)
+	if len(l.errs) > 0 {
+		return "", l.errs.sorted()
+	}
+	return c.HTTP.Listen, nil
+}

@@ -1,0 +1,17 @@
+package adapters
+
+import (
+	"github.com/crossfade-mq/crossfade/adapters/memory"
+	"github.com/crossfade-mq/crossfade/adapters/nats"
+	"github.com/crossfade-mq/crossfade/adapters/rabbitmq"
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Table gives every adapter that the command knows, one line each.
+func Table() []bridge.Adapter {
+	return []bridge.Adapter{
+		rabbitmq.Adapter(),
+		nats.Adapter(),
+		memory.Adapter(),
+	}
+}

@@ -1,0 +1,82 @@
+// Command crossfade runs between an incumbent message queue and its candidates.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0 // done as asked
+	exitFailure = 1 // a relay or a check failed, or the bridge does not get on
+	exitUsage   = 2 // wrong usage or configuration; nothing was started
+)
+
+const exitHelp = `Exit codes:
+  0  done as asked
+  1  a relay failed, a check failed, or the bridge does not answer or get on
+  2  wrong usage or configuration; nothing was started`
+
+func main() {
+	// The first signal stops in an orderly way. It also gives the signals back,
+	// so that the second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// A failure is an error of something that was begun; every other error is one of
+// usage or configuration. A failure without cause has been reported.
+type failure struct{ cause error }
+
+func (f failure) Error() string { return f.cause.Error() }
+func (f failure) Unwrap() error { return f.cause }
+
+var errReported = errors.New("reported")
+
+// execute runs one command and gives its exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !errors.Is(err, errReported) {
+		_, _ = fmt.Fprintf(stderr, "%v\n", explain(err)) // there is nowhere else to say it
+	}
+	var f failure
+	if errors.As(err, &f) {
+		return exitFailure
+	}
+	return exitUsage
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "crossfade",
+		Short: "Carry messages from the queue of today to the one of tomorrow, in order, and prove it",
+		Long: `Crossfade runs between an incumbent message queue and its candidates while a
+team migrates: it copies live traffic without disturbing either side, keeps each
+key's messages in order and every message's ID, and resumes after any crash.
+
+` + exitHelp,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newRun(), newCheck(), newStatus(), newConfig(), newDemo(), newVersion())
+	return root
+}
