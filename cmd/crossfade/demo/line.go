@@ -69,7 +69,11 @@ func (d *demo) show(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			v := d.reader.now()
-			rate += 0.5 * (float64(v.Read-lastRead)/now.Sub(last).Seconds() - rate)
+			latest := float64(v.Read-lastRead) / now.Sub(last).Seconds()
+			if rate == 0 {
+				rate = latest
+			}
+			rate += 0.5 * (latest - rate)
 			last, lastRead = now, v.Read
 			d.line.status(d.describe(now.Sub(began), rate, v))
 		}
