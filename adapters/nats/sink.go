@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -169,12 +170,42 @@ func (s *sink) Open(ctx context.Context, index int, settled bridge.Settled) (bri
 }
 
 func (s *sink) open(ctx context.Context, conn *connection, settled bridge.Settled) (*lane, error) {
-	t, err := s.look(ctx, conn)
+	t, err := s.settledDown(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	return startLane(conn, &s.opener.config, s.opener.id, t, settled)
 }
+
+// settledDown looks at the stream until its newest sequence stands still. What
+// an earlier session had on its way when it ended is stored in a moment, and a
+// lane that begins before that is refused at its first message. This is no
+// fence; it spares the relay a turn.
+func (s *sink) settledDown(ctx context.Context, conn *connection) (target, error) {
+	t, err := s.look(ctx, conn)
+	for range stillTries {
+		if err != nil {
+			return t, err
+		}
+		pause := time.NewTimer(stillFor)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return t, context.Cause(ctx)
+		}
+		last := t.last
+		if t, err = s.look(ctx, conn); t.last == last {
+			break
+		}
+	}
+	return t, err
+}
+
+const (
+	stillFor   = 3 * time.Millisecond
+	stillTries = 20 // others may write all the time
+)
 
 // Close is as bridge.Sink says.
 func (s *sink) Close() error {

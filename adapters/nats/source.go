@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -76,7 +77,13 @@ func (s *source) open(ctx context.Context, o *SourceOpener) error {
 	}
 	s.stream = &bridge.Stream{
 		System: Kind, Cluster: clusterOf(s.info), Name: s.info.Config.Name,
-		Incarnation: s.info.Created.UTC().Format(time.RFC3339Nano), Replayable: true,
+		Incarnation: strconv.FormatInt(s.info.Created.UnixNano(), 36), Replayable: true,
+	}
+	if err := s.conn.standBy(ctx, o.id); err != nil {
+		return err
+	}
+	if err := s.conn.answer(o.id); err != nil {
+		return s.conn.failed(ctx, "answer for the relay", err)
 	}
 	if err := s.claim(ctx, o); err != nil {
 		return err

@@ -3,13 +3,15 @@ package nats
 import (
 	"sync"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
 // Adapter is the line of the adapter table.
 func Adapter() bridge.Adapter {
 	return bridge.Adapter{Kind: Kind, System: func(name string, settings bridge.Decode) (bridge.System, error) {
-		s := &system{name: name}
+		s := &system{name: name, process: nats.NewInbox()}
 		if err := settings(&s.config); err != nil {
 			return nil, err
 		}
@@ -22,8 +24,9 @@ func Adapter() bridge.Adapter {
 
 // A system is one NATS server or cluster, as configured.
 type system struct {
-	name   string
-	config SystemConfig
+	name    string
+	config  SystemConfig
+	process string // unlike that of any other process
 
 	mu    sync.Mutex
 	alive map[*connection]struct{} // guarded by mu
