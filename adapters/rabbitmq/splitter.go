@@ -186,6 +186,7 @@ func (s *splitter) body(in *inlet, payload []byte) {
 	switch {
 	case in.message.body == nil && whole:
 		in.message.body = payload
+		s.shared = true // perhaps another slab than that of the header
 	default:
 		if in.message.body == nil {
 			in.message.body = make([]byte, 0, min(in.left, 1<<20))
