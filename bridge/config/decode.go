@@ -3,7 +3,6 @@ package config
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,49 +12,6 @@ import (
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
-
-// A Block is the part of a mapping that belongs to an adapter.
-type Block struct {
-	// mapping holds the pairs that nobody else took; origin is where they stood.
-	mapping, origin *yaml.Node
-	path            string
-	loader          *loader
-	// named are the keys that were taken, for suggestions.
-	named []string
-	used  bool
-}
-
-// Decode is a bridge.Decode. It reports all mistakes of the block at once.
-func (b *Block) Decode(into any) error {
-	b.used = true
-	v := reflect.ValueOf(into)
-	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return fmt.Errorf("%s: decode into %T: want a pointer to a struct", b.path, into)
-	}
-	l := b.loader.fork()
-	l.structure(b.mapping, v.Elem(), b.path, b.origin, b.named)
-	if len(l.errs) > 0 {
-		return l.errs.sorted()
-	}
-	return nil
-}
-
-// True says that the block holds "name: true". It is how an operator's word for
-// what a system's traits demand is found without knowing the system.
-func (b *Block) True(name string) bool {
-	if b.mapping == nil {
-		return false
-	}
-	pairs, _ := b.loader.fork().pairs(b.mapping, b.path)
-	for _, p := range pairs {
-		if p.key.Value == name {
-			var is bool
-			b.loader.fork().value(p.value, reflect.ValueOf(&is).Elem(), b.path)
-			return is
-		}
-	}
-	return false
-}
 
 var (
 	typeDuration  = reflect.TypeFor[time.Duration]()
@@ -249,154 +205,6 @@ func (l *loader) any(n *yaml.Node, path string) any {
 	return s
 }
 
-func (l *loader) scalar(n *yaml.Node, v reflect.Value, path string) {
-	if n.Kind != yaml.ScalarNode {
-		l.fail(n, path, "want %s, found %s", wanted(v), l.describe(n))
-		return
-	}
-	if v.Kind() == reflect.String {
-		l.str(n, v, path)
-		return
-	}
-	text, ok := l.text(n, path)
-	if !ok {
-		return
-	}
-	quoted := n.ShortTag() == "!!str" && !hasReference(n.Value)
-	switch v.Kind() {
-	case reflect.Bool:
-		if quoted || text != "true" && text != "false" {
-			l.fail(n, path, "want true or false, found %s", l.describe(n))
-			return
-		}
-		v.SetBool(text == "true")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if quoted || n.ShortTag() == "!!float" {
-			l.fail(n, path, "want a whole number, found %s", l.describe(n))
-			return
-		}
-		l.setInteger(n, v, text, path)
-	case reflect.Float32, reflect.Float64:
-		f, err := strconv.ParseFloat(text, 64)
-		if quoted || err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			l.fail(n, path, "want a number, found %s", l.describe(n))
-			return
-		}
-		v.SetFloat(f)
-	default:
-		l.fail(n, path, "cannot be configured: %s", v.Type())
-	}
-}
-
-func (l *loader) setInteger(n *yaml.Node, v reflect.Value, text, path string) {
-	i, ok := l.integer(n, text, v.Type().Bits(), path)
-	switch {
-	case !ok:
-	case v.CanInt():
-		v.SetInt(i)
-	case i < 0 || v.Type().Bits() < 64 && i >= 1<<v.Type().Bits():
-		l.fail(n, path, "want a whole number from 0, found %d", i)
-	default:
-		v.SetUint(uint64(i))
-	}
-}
-
-// integer reads a whole number. Leading zeros are refused: to some readers of
-// YAML they mean octal, to others not.
-func (l *loader) integer(n *yaml.Node, text string, bits int, path string) (int64, bool) {
-	plain := strings.ReplaceAll(text, "_", "")
-	digits := strings.TrimLeft(plain, "+-")
-	if len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' {
-		l.fail(n, path, "a whole number does not begin with 0")
-		return 0, false
-	}
-	i, err := strconv.ParseInt(plain, 0, bits)
-	if err != nil {
-		l.fail(n, path, "want a whole number of at most %d bits, found %s", bits, l.describe(n))
-		return 0, false
-	}
-	return i, true
-}
-
-// str decodes text. Numbers and the like have to be quoted, because what is
-// written without quotes may not be what is read: 010, 1e3, 2020-01-01, no.
-func (l *loader) str(n *yaml.Node, v reflect.Value, path string) {
-	secret := v.Type() == typeSecret
-	if n.ShortTag() != "!!str" {
-		found := "a " + kindOf(n)
-		if !secret {
-			found = l.describe(n)
-		}
-		l.fail(n, path, "want text, found %s; put it in quotes", found)
-		return
-	}
-	s, ok := l.text(n, path)
-	if !ok {
-		return
-	}
-	if secret {
-		l.noteSecret(n, s)
-	}
-	v.SetString(s)
-}
-
-func (l *loader) duration(n *yaml.Node, v reflect.Value, path string) {
-	if n.Kind != yaml.ScalarNode {
-		l.fail(n, path, "want a duration with a unit, such as 5s, found %s", l.describe(n))
-		return
-	}
-	text, ok := l.text(n, path)
-	if !ok {
-		return
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		example := "5s"
-		if i, err := strconv.ParseInt(text, 10, 64); err == nil && i > 0 {
-			example = text + "s"
-		}
-		l.fail(n, path, "want a duration with a unit, such as %s, found %s; the units are h, m, s, ms, us", example, l.describe(n))
-		return
-	}
-	if d < 0 {
-		l.fail(n, path, "a duration is not negative")
-		return
-	}
-	v.SetInt(int64(d))
-}
-
-func (l *loader) unmarshal(n *yaml.Node, v reflect.Value, path string) {
-	if n.Kind != yaml.ScalarNode {
-		l.fail(n, path, "want one value, found %s", l.describe(n))
-		return
-	}
-	text, ok := l.text(n, path)
-	if !ok {
-		return
-	}
-	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-		l.fail(n, path, "%s, found %s", err, l.describe(n))
-	}
-}
-
-// text gives a scalar's text with its references resolved.
-func (l *loader) text(n *yaml.Node, path string) (string, bool) {
-	if !hasReference(n.Value) {
-		l.noteURL(n.Value)
-		return n.Value, true
-	}
-	s, err := expand(n.Value, l.dir)
-	if err != nil {
-		for _, e := range unjoin(err) {
-			l.fail(n, path, "%s", e)
-		}
-		return "", false
-	}
-	l.noteURL(s)
-	return s, true
-}
-
 func unjoin(err error) []error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		return j.Unwrap()
@@ -409,16 +217,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func wanted(v reflect.Value) string {
-	switch v.Kind() {
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	}
-	return "a whole number"
 }
