@@ -108,13 +108,14 @@ func (n *session) tail(ctx context.Context, stream string, patience time.Duratio
 			return 0, false, err
 		}
 		newest := &batch[len(batch)-1]
+		tag := newest.tag // the batch is void once pending is asked
 		if offset, err = offsetOf(newest); err != nil {
 			return 0, false, err
 		}
 		if r.intake.pending() {
 			continue
 		}
-		if err := r.ack(newest.tag); err != nil {
+		if err := r.ack(tag); err != nil {
 			return 0, false, err
 		}
 		if err := r.sync(); err != nil {
