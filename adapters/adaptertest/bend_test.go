@@ -21,6 +21,7 @@ type bend struct {
 	ack         func(*bentSource, context.Context, []bridge.Receipt) error
 	closeSource func(*bentSource) error
 	backlog     func(*bentSource, bridge.Backlog) bridge.Backlog
+	hold        func(error) error
 
 	openSink  func(context.Context, bridge.SinkOpener) (bridge.Sink, error)
 	openLane  func(*bentSink, context.Context, int, bridge.Settled) (bridge.Lane, error)
@@ -174,6 +175,14 @@ func (s *bentSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	return b, err
 }
 
+func (s *bentSource) Hold(ctx context.Context) error {
+	err := s.Source.(bridge.Holder).Hold(ctx)
+	if s.hold != nil {
+		err = s.hold(err)
+	}
+	return err
+}
+
 type bentSinkOpener struct {
 	*memory.SinkOpener
 	*world
@@ -295,7 +304,7 @@ func suppressing(like func(*bridge.Message) string) func(*bentLane, context.Cont
 	}
 }
 
-// until waits for something that has been started, or gives up.
+// pass lets time go by.
 func pass(d time.Duration) { <-time.After(d) }
 
 // A bentJournal is a journal whose methods can be changed.

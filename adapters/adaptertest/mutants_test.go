@@ -207,6 +207,7 @@ func sourceMutants() []mutant {
 				_ = s.Ack(background, []bridge.Receipt{into[i].Receipt})
 			}
 		}}, []string{"Death/un-acked messages survive the restart"}},
+		{"believes that it holds the tap", bend{hold: func(error) error { return nil }}, []string{"Hold/"}},
 		{"does not hear Close", bend{closeSource: func(*bentSource) error { return nil }},
 			[]string{"Close/of a source unblocks", "Close/of a source while"}},
 		{"leaves a goroutine", bend{openSource: func(ctx context.Context, o bridge.SourceOpener) (bridge.Source, error) {
