@@ -15,10 +15,10 @@ import (
 func Run(t *testing.T, h Harness) Report {
 	t.Helper()
 	report := Report{Adapter: h.Name}
-	var about facts
-	if !t.Run("Harness", func(t *testing.T) { about = h.facts(t) }) {
-		return report
-	}
+	own := &scope{T: t}
+	defer own.end() // in case the harness is refused
+	about := h.facts(own)
+	own.end()
 	for _, c := range checks {
 		result := Result{Group: c.group, Promise: c.promise}
 		ran := false
@@ -48,6 +48,22 @@ func Run(t *testing.T, h Harness) Report {
 		}
 	}
 	return report
+}
+
+// A scope is a T whose cleanup comes before the test's end.
+type scope struct {
+	T
+	cleanups []func()
+}
+
+func (s *scope) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
+
+func (s *scope) end() {
+	for len(s.cleanups) > 0 {
+		last := s.cleanups[len(s.cleanups)-1]
+		s.cleanups = s.cleanups[:len(s.cleanups)-1]
+		last()
+	}
 }
 
 // A check proves one promise.
