@@ -1,82 +1,91 @@
 package dedupe
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
-// maxWindow is the largest capacity of a Window: places are numbered with 32
-// bits, and 32 hash bits have to spread over the buckets.
-const maxWindow = 1 << 30
+// maxWindow is the largest capacity of a Window, so that 32 bits number many
+// times as many entries.
+const maxWindow = 1 << 28
 
 // A Window remembers the newest fingerprints, up to its capacity. Adding one to
 // a full Window forgets exactly the oldest.
 //
-//	ring    │ f5 │ f6 │ f2 │ f3 │ f4 │       fingerprints in the order of Add;
-//	                    next                 the next one takes the place of f2
+//	ring    │ f5 │ f6 │ f2 │ f3 │ f4 │      fingerprints in the order of Add; number
+//	                    ▲                   n is at n modulo the capacity, and the
+//	                    now = 7             next one, number 7, takes the place of f2
 //
-//	table   │ 3 0 · · · · · · │ 1 4 2 · · · · · │   places in the ring, in buckets of
-//	                                                8 by hash; · is free
+//	table   │ 3 6 · · · · · │ 5 1 4 2 · · · │   numbers, in buckets of 7 by hash;
+//	                                            1 is out of date, · unused
 //
-// An entry whose bucket is full goes to the next one, so a search ends at the
-// first bucket with a free slot: 99 times in 100 the first. The processor can
-// rely on that, and reads for one message what it needs for the next, which
-// counts where each search has to wait for memory.
+// What is forgotten stays in the table, out of date, until an entry needs the
+// slot; its age tells it. So Add and Has wait for memory once, for one bucket, 19
+// times in 20. An entry that finds its bucket full of what is remembered goes on
+// to the next one, and leaves its number, so that searches go on as well for as
+// long as it is remembered itself.
 //
 // The ring takes 16 octets an entry and the table 13⅓, all of them from the
 // beginning. Add and Has take constant time: nothing is ever rehashed, rotated
 // or cleared as a whole, and nothing is allocated.
 type Window struct {
 	ring  []Fingerprint // grows within its capacity, then turns
-	next  int           // the place of the oldest once the ring is full
+	next  int           // the place of number now
 	table []bucket
 	seed  seed
+
+	now         uint32 // the number of the next entry: first, first+1, …, last-1, first, …
+	first, last uint32 // multiples of the capacity
 }
 
-// NewWindow makes a Window for capacity fingerprints, at most 1<<30. One of
+// NewWindow makes a Window for capacity fingerprints, at most 1<<28. One of
 // capacity 0 remembers nothing. A negative or larger capacity is a mistake in
 // the program and panics.
 func NewWindow(capacity int) *Window {
 	if capacity < 0 || capacity > maxWindow {
 		panic(fmt.Sprintf("dedupe: window: capacity %d is not in 0..%d", capacity, maxWindow))
 	}
-	return &Window{
+	w := &Window{
 		ring:  make([]Fingerprint, 0, capacity),
 		table: make([]bucket, capacity/perBucket+1),
 		seed:  newSeed(),
 	}
+	if n := uint32(capacity); n > 0 {
+		w.first, w.last = 2*n, math.MaxUint32/n*n // 0, which is in unused slots, is always out of date
+		w.now = w.first
+	}
+	return w
 }
 
 // Add enters fp and says whether it is fresh. One that is there already stays as
 // old as it is. Enter an identity when its message is confirmed; ask with Has
 // before that. // I1
 func (w *Window) Add(fp Fingerprint) (fresh bool) {
+	if cap(w.ring) == 0 {
+		return true
+	}
 	hash := w.seed.mix(&fp)
-	e, free, found := w.find(hash, &fp)
-	if found {
+	if w.find(hash, &fp) {
 		return false
 	}
-	place := len(w.ring)
-	switch {
-	case place < cap(w.ring):
+	if len(w.ring) < cap(w.ring) {
 		w.ring = append(w.ring, fp)
-	case place == 0: // capacity 0
-		return true
-	default:
-		place = w.next
-		if w.forget(place) {
-			e, free, _ = w.find(hash, &fp) // there may be room nearer by now
-		}
-		w.ring[place] = fp
-		if w.next++; w.next == len(w.ring) {
-			w.next = 0
-		}
+	} else {
+		w.ring[w.next] = fp
 	}
-	e.set(free, tag(hash), uint32(place))
+	w.enter(hash)
+	if w.next++; w.next == cap(w.ring) {
+		w.next = 0
+	}
+	if w.now++; w.now == w.last {
+		w.now = w.first
+	}
 	return true
 }
 
 // Has says whether fp is remembered.
 func (w *Window) Has(fp Fingerprint) bool {
-	_, _, found := w.find(w.seed.mix(&fp), &fp)
-	return found
+	return cap(w.ring) > 0 && w.find(w.seed.mix(&fp), &fp)
 }
 
 // Len is how many fingerprints are remembered.
@@ -98,72 +107,50 @@ func (w *Window) after(b int) int {
 	return b
 }
 
-// find gives the bucket and slot of fp, or the free one where it belongs.
-func (w *Window) find(hash uint64, fp *Fingerprint) (e *bucket, slot int, found bool) {
-	for b := w.home(hash); ; b = w.after(b) {
-		e = &w.table[b]
-		for m := e.match(tag(hash)); m != 0; m &= m - 1 {
-			slot = slotOf(m)
-			if w.ring[e.places[slot]] == *fp {
-				return e, slot, true
-			}
-		}
-		if free := e.match(0); free != 0 {
-			return e, slotOf(free), false
-		}
+// age is how many entries ago a number was given: 1 for the newest. Numbers come
+// round again, so one that is long out of date may look young. That costs a slot
+// or a step, and nothing else: the ring has the last word.
+func (w *Window) age(number uint32) uint32 {
+	age := w.now - number
+	if number > w.now {
+		age += w.last - w.first
 	}
+	return age
 }
 
-// forget frees the slot of a place in the ring. If its bucket was full, others
-// may have gone on from there: they move back into the hole, so that they are
-// still found. It says whether that was so.
-func (w *Window) forget(place int) (wasFull bool) {
-	hash := w.seed.mix(&w.ring[place])
+// find says whether fp is in the ring.
+func (w *Window) find(hash uint64, fp *Fingerprint) bool {
+	capacity := uint32(cap(w.ring))
 	for b := w.home(hash); ; b = w.after(b) {
 		e := &w.table[b]
 		for m := e.match(tag(hash)); m != 0; m &= m - 1 {
-			slot := slotOf(m)
-			if e.places[slot] != uint32(place) {
-				continue
+			n := e.numbers[slotOf(m)]
+			if w.age(n) <= capacity && w.ring[n%capacity] == *fp {
+				return true
 			}
-			wasFull = e.match(0) == 0
-			e.set(slot, 0, 0)
-			if wasFull {
-				w.pull(b, slot)
-			}
-			return wasFull
+		}
+		if w.age(e.passed) > capacity {
+			return false
 		}
 	}
 }
 
-// pull fills a hole in bucket b, which was full, from those behind it.
-func (w *Window) pull(b, slot int) {
-	for j := w.after(b); ; j = w.after(j) {
-		e := &w.table[j]
-		full := e.match(0) == 0
-		for i := range slots {
-			t := uint8(e.tags >> (8 * i))
-			if t == 0 {
-				continue
-			}
-			home := w.home(w.seed.mix(&w.ring[e.places[i]]))
-			if w.distance(home, j) >= w.distance(b, j) {
-				w.table[b].set(slot, t, e.places[i])
-				e.set(i, 0, 0)
-				b, slot = j, i
-				break
-			}
+// enter gives number now the first slot from its home whose entry is out of date
+// or becomes so with this Add. There is one: the table has more slots than there
+// are entries. Nor does find go round for ever: that every bucket was full of what
+// was remembered, within as many entries as the capacity, takes more than twice
+// the capacity.
+func (w *Window) enter(hash uint64) {
+	for b := w.home(hash); ; b = w.after(b) {
+		e := &w.table[b]
+		oldest := uint64(0)
+		for i, n := range e.numbers {
+			oldest = max(oldest, uint64(w.age(n))<<3|uint64(i))
 		}
-		if !full {
+		if oldest>>3 >= uint64(cap(w.ring)) {
+			e.set(int(oldest&7), tag(hash), w.now)
 			return
 		}
+		e.passed = w.now
 	}
-}
-
-// distance is how many buckets j is behind i.
-func (w *Window) distance(i, j int) int {
-	if j < i {
-		j += len(w.table)
-	}
-	return j - i
 }
