@@ -153,7 +153,7 @@ func fill(b *testing.B, nc *nats.Conn, js jetstream.JetStream, n int, hop bool) 
 	for i, m := range telemetry(n) {
 		msg := &nats.Msg{Subject: "a." + m.Address.Name, Header: nats.Header{"Nats-Msg-Id": {"id-" + strconv.Itoa(i)}}, Data: m.Body}
 		if hop {
-			if msg, err = e.encode(m, true, nil); err != nil {
+			if msg, err = e.encode(m, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

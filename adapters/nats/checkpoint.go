@@ -54,9 +54,8 @@ var errTaken = errors.New("another session of this relay has begun and holds its
 // openCheckpoint opens the place of the record, and makes it if it is not there.
 // found says that there is a record.
 func (c *connection) openCheckpoint(ctx context.Context, id bridge.Identity, replicas int) (p *checkpoint, m mark, found bool, err error) {
-	p = &checkpoint{conn: c, stream: checkpointStream(id.Bridge), subject: checkpointSubject(id)}
-	s, err := c.ownStream(ctx, jetstream.StreamConfig{
-		Name:              p.stream,
+	_, err = c.ownStream(ctx, jetstream.StreamConfig{
+		Name:              checkpointStream(id.Bridge),
 		Subjects:          []string{"crossfade." + tokenOf(id.Bridge) + ".checkpoint.*"},
 		Description:       "Crossfade: how far the relays of bridge " + bridge.Printable(id.Bridge, 60) + " have come",
 		MaxMsgsPerSubject: 8,
@@ -65,6 +64,16 @@ func (c *connection) openCheckpoint(ctx context.Context, id bridge.Identity, rep
 	})
 	if err != nil {
 		return nil, m, false, err
+	}
+	return c.readCheckpoint(ctx, id)
+}
+
+// readCheckpoint reads the record where the stream is there.
+func (c *connection) readCheckpoint(ctx context.Context, id bridge.Identity) (p *checkpoint, m mark, found bool, err error) {
+	p = &checkpoint{conn: c, stream: checkpointStream(id.Bridge), subject: checkpointSubject(id)}
+	s, err := c.js.Stream(ctx, p.stream)
+	if err != nil {
+		return nil, m, false, c.failed(ctx, "checkpoint "+p.subject+": read", err)
 	}
 	record, err := s.GetLastMsgForSubject(ctx, p.subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -20,10 +20,28 @@ const hopOrder = "crossfade-order"
 
 // Headers of NATS itself.
 const (
-	headerMsgID  = "Nats-Msg-Id"
-	headerExpect = "Nats-Expected-Last-Sequence"
-	reserved     = "Nats-"
+	headerMsgID     = "Nats-Msg-Id"
+	headerExpectSeq = "Nats-Expected-Last-Sequence"
+	headerExpectID  = "Nats-Expected-Last-Msg-Id"
+	reserved        = "Nats-"
 )
+
+// A chain is what each message of a lane names of the one before it: the
+// stream's newest sequence and its dedup header. The sequence alone would let a
+// late message of an earlier session in as soon as the stream has grown to where
+// that session thought it was; with the ID it gets in only behind the very
+// message that it followed, at the very place. A lane's first message has the
+// sequence that was read at Open, at which nothing else can be. // I2, I6
+type chain struct {
+	session string // unlike that of any other session
+	seq     uint64
+	id      []byte // empty in front of the first message
+}
+
+// unnamedPrefix begins the dedup header of messages without an ID that tells
+// repeats: it is made up, for the chain's sake, and never comes twice. No ID is
+// written that way, since those of this provenance stay out of the header.
+const unnamedPrefix = "gc~~"
 
 // An encoder turns messages into what goes over the wire. It reuses its memory:
 // what encode gives is valid until the next call, which is enough, since the
@@ -38,6 +56,7 @@ type encoder struct {
 	msg     nats.Msg
 	text    []byte // all values that are made here, one behind the other
 	values  []value
+	dedup   value    // the dedup header among the values
 	entries []string // backing of the header's one-element slices
 	order   []int
 	names   []string
@@ -62,29 +81,23 @@ func newEncoder(id bridge.Identity, t *bridge.Template) *encoder {
 	return e
 }
 
-// encode gives the message that m becomes. An error is a Reject. dedup asks for
-// the header by which JetStream knows repeats, expect for the one that names the
-// stream's newest sequence.
-func (e *encoder) encode(m *bridge.Message, dedup bool, expect *uint64) (*nats.Msg, error) {
-	e.text, e.values = e.text[:0], e.values[:0]
+// encode gives the message that m becomes. An error is a Reject. c is the chain
+// that it continues; nil if there is none.
+func (e *encoder) encode(m *bridge.Message, c *chain) (*nats.Msg, error) {
+	e.text, e.values, e.dedup = e.text[:0], e.values[:0], value{}
 	var err error
 	if e.text, err = e.template.Append(e.text, m, appendSubject); err != nil {
 		return nil, err
 	}
-	// One string backs the subject, which has to be known to Carry.
-	e.msg.Subject = string(e.text)
+	e.msg.Subject = string(e.text) // apart from the rest: Carry has to know it
 	e.msg.Data = m.Body
 	e.text = e.text[:0]
-	written := e.ownID(m, dedup)
-	if expect != nil {
-		from := len(e.text)
-		e.text = strconv.AppendUint(e.text, *expect, 10)
-		e.add(headerExpect, from)
-	}
+	e.ownID(m, c)
+	e.link(c)
 	e.carry.Reset()
 	e.carry.Message(m, e.relay, &e.native)
 	e.carry.Each(func(name string, v []byte) {
-		if name == bridge.HopID && written.is(v, e.text) {
+		if name == bridge.HopID && string(v) == string(e.id()) {
 			return // the dedup header holds the same
 		}
 		from := len(e.text)
@@ -96,25 +109,50 @@ func (e *encoder) encode(m *bridge.Message, dedup bool, expect *uint64) (*nats.M
 	return &e.msg, nil
 }
 
-func (e *encoder) add(name string, from int) {
-	e.values = append(e.values, value{name, from, len(e.text)})
-}
-
-func (v value) is(other, text []byte) bool {
-	return v.to > v.from && string(text[v.from:v.to]) == string(other)
-}
-
 // ownID writes the dedup header: an injective encoding of scope and ID. An ID
 // made of the content stays out of it, since it would swallow legitimate
 // repetitions. // I4
-func (e *encoder) ownID(m *bridge.Message, dedup bool) (written value) {
-	if !dedup || !m.ID.Suppresses() {
-		return value{}
+func (e *encoder) ownID(m *bridge.Message, c *chain) {
+	from := len(e.text)
+	switch {
+	case m.ID.Suppresses():
+		e.text = m.ID.AppendNative(e.text, m.Key)
+	case c != nil:
+		e.text = append(append(append(e.text, unnamedPrefix...), c.session...), '.')
+		e.text = strconv.AppendUint(e.text, c.seq, 36)
+	default:
+		return
+	}
+	e.add(headerMsgID, from)
+	e.dedup = e.values[len(e.values)-1]
+}
+
+// id is the dedup header of the message that was encoded last.
+func (e *encoder) id() []byte { return e.text[e.dedup.from:e.dedup.to] }
+
+// link writes what the message has to follow.
+func (e *encoder) link(c *chain) {
+	if c == nil {
+		return
 	}
 	from := len(e.text)
-	e.text = m.ID.AppendNative(e.text, m.Key)
-	e.add(headerMsgID, from)
-	return e.values[len(e.values)-1]
+	e.text = strconv.AppendUint(e.text, c.seq, 10)
+	e.add(headerExpectSeq, from)
+	if len(c.id) > 0 {
+		from = len(e.text)
+		e.text = append(e.text, c.id...)
+		e.add(headerExpectID, from)
+	}
+}
+
+// extend makes the message that was encoded last the one to follow.
+func (c *chain) extend(e *encoder) {
+	c.seq++
+	c.id = append(c.id[:0], e.id()...)
+}
+
+func (e *encoder) add(name string, from int) {
+	e.values = append(e.values, value{name, from, len(e.text)})
 }
 
 // headers adds those that NATS carries by itself, and their order where it is
@@ -248,7 +286,7 @@ func restore(msg *nats.Msg, m *bridge.Message) error {
 		return err
 	}
 	if _, has := msg.Header[bridge.HopID]; !has {
-		if v := msg.Header[headerMsgID]; len(v) == 1 {
+		if v := msg.Header[headerMsgID]; len(v) == 1 && !strings.HasPrefix(v[0], unnamedPrefix) {
 			id, key, err := bridge.ParseNativeID(v[0])
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -45,7 +46,7 @@ type lane struct {
 
 	sent    atomic.Uint64 // messages published; written by Send
 	settle  atomic.Uint64 // messages reported; written by the goroutine
-	expect  uint64        // Send's: the sequence that the next message has to follow
+	chain   *chain        // Send's; nil on a shared stream
 	reply   []byte        // Send's
 	sendErr error         // Send's: why the lane has ended
 
@@ -70,7 +71,10 @@ func startLane(conn *connection, cfg *SinkConfig, id bridge.Identity, t target, 
 		conn: conn, cfg: cfg, encoder: newEncoder(id, cfg.template), target: t, settled: settled,
 		inbox: conn.NewInbox() + ".", answers: make(chan *nats.Msg, cfg.Window+64),
 		room: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		expect: t.last, slots: make([]slot, cfg.Window),
+		slots: make([]slot, cfg.Window),
+	}
+	if !cfg.Shared && !bridge.Planted(bridge.BugFenceOff) {
+		l.chain = &chain{session: nuid.Next(), seq: t.last}
 	}
 	if _, err := conn.ChanSubscribe(l.inbox+"*", l.answers); err != nil {
 		return nil, fmt.Errorf("%s: %s: inbox: %w", Kind, conn.system.name, err)
@@ -100,7 +104,9 @@ func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
 			l.sendErr = l.conn.failed(ctx, "stream "+l.cfg.Stream+": publish", err)
 			return i, l.over()
 		}
-		l.expect++
+		if l.chain != nil {
+			l.chain.extend(l.encoder)
+		}
 	}
 	return len(msgs), nil
 }
@@ -148,11 +154,7 @@ func ended(cause error) error {
 
 // prepare encodes m and refuses what the server would not take.
 func (l *lane) prepare(m *bridge.Message) (*nats.Msg, error) {
-	expect := &l.expect
-	if l.cfg.Shared || bridge.Planted(bridge.BugFenceOff) {
-		expect = nil
-	}
-	out, err := l.encoder.encode(m, true, expect)
+	out, err := l.encoder.encode(m, l.chain)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", l.cfg.Stream, err)
 	}

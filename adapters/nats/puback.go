@@ -37,6 +37,7 @@ const (
 	codeNotEnabled     = 10039
 	codeTooLarge       = 10054
 	codeWrongStream    = 10060
+	codeWrongLastID    = 10070
 	codeWrongLast      = 10071
 	codeStoreFailed    = 10077
 	codeHeaderTooLarge = 10097
@@ -110,7 +111,7 @@ func refusal(e *pubAckError, stream string) error {
 	switch e.ErrCode {
 	case codeTooLarge, codeHeaderTooLarge:
 		return bridge.Reject(bridge.ReasonOversized, wrapped)
-	case codeWrongLast:
+	case codeWrongLast, codeWrongLastID:
 		return fmt.Errorf("stream %s: the message before it is not the newest any more: a repeat was dropped, another session has begun, "+
 			"or somebody else writes into the stream (then write shared: true): %w", stream, e)
 	case codeSealed:

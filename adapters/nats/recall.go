@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -85,7 +86,7 @@ func placedOf(m *nats.Msg, pos position) (p bridge.Placed, err error) {
 	p.Position = pos.stream
 	if v := m.Header[bridge.HopID]; len(v) == 1 {
 		p.ID, p.Key, err = bridge.ParseID(v[0])
-	} else if v := m.Header[headerMsgID]; len(v) == 1 {
+	} else if v := m.Header[headerMsgID]; len(v) == 1 && !strings.HasPrefix(v[0], unnamedPrefix) {
 		p.ID, p.Key, err = bridge.ParseNativeID(v[0])
 	}
 	return p, err

@@ -144,7 +144,7 @@ func (l *coreLane) over() error {
 
 // prepare encodes m and refuses what the server would not take.
 func (l *coreLane) prepare(m *bridge.Message) (*nats.Msg, error) {
-	out, err := l.encoder.encode(m, true, nil)
+	out, err := l.encoder.encode(m, nil)
 	if err != nil {
 		return nil, fmt.Errorf("core: %w", err)
 	}

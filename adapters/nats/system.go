@@ -3,7 +3,7 @@ package nats
 import (
 	"sync"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -11,7 +11,7 @@ import (
 // Adapter is the line of the adapter table.
 func Adapter() bridge.Adapter {
 	return bridge.Adapter{Kind: Kind, System: func(name string, settings bridge.Decode) (bridge.System, error) {
-		s := &system{name: name, process: nats.NewInbox()}
+		s := &system{name: name, process: nuid.Next()}
 		if err := settings(&s.config); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,99 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// What a part of the bridge has to be allowed.
+type needs struct{ publish, subscribe []string }
+
+// A permission is what a server lets a user do, in its own words. No allow means
+// everything that is not denied.
+type permission struct {
+	Allow []string `json:"allow"`
+	Deny  []string `json:"deny"`
+}
+
+// permissions asks the server what the user may do. It tells that of itself to
+// every user, since version 2.10 and by default.
+func (p *preflight) permissions(ctx context.Context, n needs) {
+	const subject = "permissions"
+	answer, err := p.conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	var info struct {
+		Data struct {
+			User        string `json:"user"`
+			Account     string `json:"account"`
+			Permissions *struct {
+				Publish   permission `json:"publish"`
+				Subscribe permission `json:"subscribe"`
+			} `json:"permissions"`
+		} `json:"data"`
+	}
+	if err == nil {
+		err = json.Unmarshal(answer.Data, &info)
+	}
+	if err != nil {
+		p.warn(subject, "the server does not say what the user may do: "+err.Error(), "See that it may publish to "+strings.Join(n.publish, ", ")+" and subscribe to "+strings.Join(n.subscribe, ", ")+".")
+		return
+	}
+	who := fmt.Sprintf("user %q of account %q", info.Data.User, info.Data.Account)
+	if info.Data.Permissions == nil {
+		p.pass(subject, who+" may do everything")
+		return
+	}
+	var missing []string
+	for _, s := range n.publish {
+		if !info.Data.Permissions.Publish.grants(s) {
+			missing = append(missing, "publish to "+s)
+		}
+	}
+	for _, s := range n.subscribe {
+		if !info.Data.Permissions.Subscribe.grants(s) {
+			missing = append(missing, "subscribe to "+s)
+		}
+	}
+	if len(missing) > 0 {
+		p.failed(subject, fmt.Errorf("%s may not %s", who, strings.Join(missing, "; ")), "Grant it to the bridge's user.")
+		return
+	}
+	p.pass(subject, who+" may do what the bridge needs")
+}
+
+// grants says that every subject under s is allowed and none is denied. Denied
+// subjects below a wanted wildcard count as a refusal.
+func (p *permission) grants(s string) bool {
+	for _, d := range p.Deny {
+		if overlap(d, s) {
+			return false
+		}
+	}
+	if len(p.Allow) == 0 {
+		return true
+	}
+	for _, a := range p.Allow {
+		if covers(a, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers says that everything under inner falls under outer.
+func covers(outer, inner string) bool {
+	for {
+		o, oRest, oMore := strings.Cut(outer, ".")
+		i, iRest, iMore := strings.Cut(inner, ".")
+		switch {
+		case o == ">":
+			return true
+		case i == ">", o != "*" && o != i, oMore != iMore:
+			return false
+		case !oMore:
+			return true
+		}
+		outer, inner = oRest, iRest
+	}
+}
