@@ -13,6 +13,10 @@ import (
 // A RelayFinding is one line of a preflight report.
 type RelayFinding struct {
 	Relay string
+	// Side is which end was looked at, "from rabbit"; empty for the relay itself.
+	Side string
+	// Note says that it is something to know and not the result of a look.
+	Note bool
 	bridge.Finding
 }
 
@@ -26,39 +30,40 @@ func Check(ctx context.Context, c *config.Config) []RelayFinding {
 	sides := make([][]bridge.Finding, 2*len(c.Relays))
 	var wg sync.WaitGroup
 	for i, r := range c.Relays {
-		wg.Go(func() { sides[2*i] = checkSide(ctx, "from "+r.From.System, r.Source.Describe(), r.Source) })
-		wg.Go(func() { sides[2*i+1] = checkSide(ctx, "to "+r.To.System, r.Sink.Describe(), r.Sink) })
+		wg.Go(func() { sides[2*i] = checkSide(ctx, r.Source.Describe(), r.Source) })
+		wg.Go(func() { sides[2*i+1] = checkSide(ctx, r.Sink.Describe(), r.Sink) })
 	}
 	wg.Wait()
 	var out []RelayFinding
 	for i, r := range c.Relays {
-		for _, findings := range [][]bridge.Finding{sides[2*i], sides[2*i+1], promises(r)} {
-			for _, f := range findings {
+		for j, side := range []string{"from " + r.From.System, "to " + r.To.System} {
+			for _, f := range sides[2*i+j] {
 				f.Text, f.Hint = config.RedactURLs(f.Text), config.RedactURLs(f.Hint)
-				out = append(out, RelayFinding{r.Name, f})
+				out = append(out, RelayFinding{Relay: r.Name, Side: side, Finding: f})
 			}
 		}
+		out = append(out, promises(r)...)
 	}
 	return append(out, loops(c.Relays)...)
 }
 
 // checkSide asks one side, which may not know how to look.
-func checkSide(ctx context.Context, side, what string, opener any) []bridge.Finding {
+func checkSide(ctx context.Context, what string, opener any) []bridge.Finding {
 	checker := checkerOf(opener)
 	if checker == nil {
-		return []bridge.Finding{{Level: bridge.Warn, Subject: side, Text: what + ": cannot be looked at before data moves"}}
+		return []bridge.Finding{{Level: bridge.Warn, Subject: what, Text: "cannot be looked at before data moves"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	findings := checker.Check(ctx)
 	if ctx.Err() != nil {
 		findings = append(findings, bridge.Finding{
-			Level: bridge.Fail, Subject: side, Text: fmt.Sprintf("%s: not all could be looked at: %s", what, context.Cause(ctx)),
+			Level: bridge.Fail, Subject: what, Text: fmt.Sprintf("not all could be looked at: %s", context.Cause(ctx)),
 			Hint: "See that the system answers, and check again.",
 		})
 	}
 	if len(findings) == 0 {
-		return []bridge.Finding{{Level: bridge.Pass, Subject: side, Text: what}}
+		return []bridge.Finding{{Level: bridge.Pass, Subject: what, Text: "nothing to object to"}}
 	}
 	return findings
 }

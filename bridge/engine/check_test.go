@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 		{"competing without the word", "competing: true", "", "it takes messages away from the application that reads it — Use a tap of the bridge's own. If it is meant, write competes: true in from."},
 		{"competing with the word", "competing: true, competes: true", "", ""},
 		{"competing, word denied", "competing: true, competes: false", "", "it takes messages away"},
-		{"no order", "unordered: true", "", "no key can be kept in order — If no order is needed, write order: none in the relay."},
+		{"no order", "unordered: true", "", "no key is kept in order — If no order is needed, write order: none in the relay."},
 		{"no order, admitted", "unordered: true", ", order: none", ""},
 		{"at most once is said, not refused", "fleeting: true", "", ""},
 		{"both at once", "competing: true, unordered: true", "", "\n"},
@@ -112,12 +112,12 @@ func TestRecallBelowTheSlack(t *testing.T) {
 // A side that does not know how to look, and one that does not answer in time.
 func TestSidesThatDoNotAnswer(t *testing.T) {
 	conf := load(t, memory.NewBroker("old"), memory.NewBroker("new"), "off", "odd", oneRelay)
-	if f, ok := find(engine.Check(t.Context(), conf), "cannot be looked at"); !ok || f.Level != bridge.Warn || f.Subject != "from old" {
+	if f, ok := find(engine.Check(t.Context(), conf), "cannot be looked at"); !ok || f.Level != bridge.Warn || f.Side != "from old" {
 		t.Errorf("found %+v", f)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("gave up"))
-	if f, ok := find(engine.Check(ctx, conf), "not all could be looked at: gave up"); !ok || f.Level != bridge.Fail || f.Subject != "to new" {
+	if f, ok := find(engine.Check(ctx, conf), "not all could be looked at: gave up"); !ok || f.Level != bridge.Fail || f.Side != "to new" {
 		t.Errorf("found %+v", f)
 	}
 }

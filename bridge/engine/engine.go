@@ -47,7 +47,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 	for _, r := range c.Relays {
 		for _, f := range promises(r) {
 			if f.Level == bridge.Fail {
-				refused = append(refused, RelayFinding{r.Name, f})
+				refused = append(refused, f)
 			}
 		}
 	}

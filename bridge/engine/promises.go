@@ -14,96 +14,98 @@ import (
 const CompetesWord = "competes"
 
 // promises says what a relay cannot hold with this source, this sink and these
-// settings. A Fail is refused at startup; a Warn is a waiver, said aloud; a Pass
-// is a note of the adapter.
-func promises(r *config.Relay) []bridge.Finding {
-	from, to := r.Source.Traits(), r.Sink.Traits()
-	var out []bridge.Finding
-	add := func(level bridge.Level, subject, hint, format string, args ...any) {
-		out = append(out, bridge.Finding{Level: level, Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint})
-	}
-	source, sink := r.Source.Describe(), r.Sink.Describe()
-
-	if from.Competing {
-		if !r.From.Settings.True(CompetesWord) {
-			add(bridge.Fail, source, "Use a tap of the bridge's own. If it is meant, write "+CompetesWord+": true in from.",
-				"it takes messages away from the application that reads it")
-		} else {
-			add(bridge.Warn, source, "", "it takes messages away from the application that reads it, as the configuration admits")
-		}
-	}
-	if !from.Ordered {
-		if r.Order != config.OrderNone {
-			add(bridge.Fail, source, "If no order is needed, write order: none in the relay.",
-				"it does not say in which order its messages were sent, so no key can be kept in order")
-		} else {
-			add(bridge.Warn, source, "", "no key is kept in order, as the configuration admits")
-		}
-	}
-	if !from.Durable {
-		add(bridge.Warn, source, "Use a tap that stores its messages where none may be lost.",
-			"at most once: what is in flight when the bridge stops or the connection breaks is lost")
-	}
-	if !to.Durable {
-		add(bridge.Warn, sink, "Use a target that stores its messages where none may be lost.",
-			"at most once: nothing says that a message arrived")
-	}
-	if to.Durable && to.Fence == bridge.FenceNone {
-		add(bridge.Warn, sink, "See that one process runs this relay, and not two.",
-			"nothing keeps an earlier session of this relay from publishing beside this one")
-	}
-	out = append(out, recallPromise(r, from, to)...)
-	out = append(out, parkPromise(r)...)
-	for _, n := range from.Notes {
-		add(bridge.Pass, source, "", "%s", n)
-	}
-	for _, n := range to.Notes {
-		add(bridge.Pass, sink, "", "%s", n)
-	}
-	return out
+// settings. A Fail is refused at startup; a Warn is a waiver, said aloud.
+func promises(r *config.Relay) []RelayFinding {
+	p := &promiser{relay: r, from: r.Source.Traits(), to: r.Sink.Traits()}
+	p.source()
+	p.sink()
+	p.recall()
+	p.parking()
+	return p.found
 }
 
-// recallPromise is about duplicates after a crash. // I6
-func recallPromise(r *config.Relay, from bridge.SourceTraits, to bridge.SinkTraits) []bridge.Finding {
-	sink := r.Sink.Describe()
+type promiser struct {
+	relay *config.Relay
+	from  bridge.SourceTraits
+	to    bridge.SinkTraits
+	found []RelayFinding
+}
+
+func (p *promiser) add(level bridge.Level, side, subject, text, hint string) {
+	p.found = append(p.found, RelayFinding{p.relay.Name, side, false, bridge.Finding{Level: level, Subject: subject, Text: text, Hint: hint}})
+}
+
+// admitted adds what an operator has to admit: a Fail until the word is there.
+func (p *promiser) admitted(word bool, text, hint string) {
+	side, subject := "from "+p.relay.From.System, p.relay.Source.Describe()
+	if word {
+		p.add(bridge.Warn, side, subject, text+", as the configuration admits", "")
+		return
+	}
+	p.add(bridge.Fail, side, subject, text, hint)
+}
+
+func (p *promiser) notes(side, subject string, notes []string) {
+	for _, n := range notes {
+		p.found = append(p.found, RelayFinding{p.relay.Name, side, true, bridge.Finding{Level: bridge.Pass, Subject: subject, Text: n}})
+	}
+}
+
+func (p *promiser) source() {
+	r, side, subject := p.relay, "from "+p.relay.From.System, p.relay.Source.Describe()
+	if p.from.Competing {
+		p.admitted(r.From.Settings.True(CompetesWord), "it takes messages away from the application that reads it",
+			"Use a tap of the bridge's own. If it is meant, write "+CompetesWord+": true in from.")
+	}
+	if !p.from.Ordered {
+		p.admitted(r.Order == config.OrderNone, "it does not say in which order its messages were sent, so no key is kept in order",
+			"If no order is needed, write order: none in the relay.")
+	}
+	if !p.from.Durable {
+		p.add(bridge.Warn, side, subject, "at most once: what is in flight when the bridge stops or the connection breaks is lost",
+			"Use a tap that stores its messages where none may be lost.")
+	}
+	p.notes(side, subject, p.from.Notes)
+}
+
+func (p *promiser) sink() {
+	side, subject := "to "+p.relay.To.System, p.relay.Sink.Describe()
 	switch {
-	case !to.Durable || !from.Durable:
-		return nil
-	case to.Recall == 0:
-		return []bridge.Finding{{
-			Level: bridge.Warn, Subject: sink,
-			Text: "it cannot be read back: after a crash, messages within the debt may be there twice, with the same ID",
-			Hint: "Let consumers drop repeats by ID, or write to a target that can be read back.",
-		}}
-	case to.Recall <= from.Slack:
-		return []bridge.Finding{{
-			Level: bridge.Warn, Subject: sink,
-			Text: fmt.Sprintf("only the newest %d messages can be read back, and the incumbent may deliver %d again that were acknowledged: after its crash some may be there twice, with the same ID", to.Recall, from.Slack),
-			Hint: "Let consumers drop repeats by ID.",
-		}}
+	case !p.to.Durable:
+		p.add(bridge.Warn, side, subject, "at most once: nothing says that a message arrived",
+			"Use a target that stores its messages where none may be lost.")
+	case p.to.Fence == bridge.FenceNone:
+		p.add(bridge.Warn, side, subject, "nothing keeps an earlier session of this relay from publishing beside this one",
+			"See that one process runs this relay, and not two.")
 	}
-	return nil
+	p.notes(side, subject, p.to.Notes)
 }
 
-// parkPromise is about messages that can never be delivered.
-func parkPromise(r *config.Relay) []bridge.Finding {
-	journals := journalsOf(r.Source) != nil
+// recall is about duplicates after a crash. // I6
+func (p *promiser) recall() {
+	side, subject := "to "+p.relay.To.System, p.relay.Sink.Describe()
+	switch {
+	case !p.to.Durable || !p.from.Durable:
+	case p.to.Recall == 0:
+		p.add(bridge.Warn, side, subject, "it cannot be read back: after a crash, messages within the debt may be there twice, with the same ID",
+			"Let consumers drop repeats by ID, or write to a target that can be read back.")
+	case p.to.Recall <= p.from.Slack:
+		p.add(bridge.Warn, side, subject, fmt.Sprintf("only the newest %d messages can be read back, and the incumbent may deliver %d again that were acknowledged: after its crash some may be there twice, with the same ID", p.to.Recall, p.from.Slack),
+			"Let consumers drop repeats by ID.")
+	}
+}
+
+// parking is about messages that can never be delivered.
+func (p *promiser) parking() {
+	r, journals := p.relay, journalsOf(p.relay.Source) != nil
 	switch {
 	case r.Park == config.ParkStop:
-		return nil
 	case !journals && r.ParkFile == "":
-		return []bridge.Finding{{
-			Level: bridge.Warn, Subject: "parking",
-			Text: "this incumbent keeps no journals: the relay stops at the first message that can never be delivered",
-			Hint: "Name a park_file on a disk that is kept, or write park: stop if that is meant.",
-		}}
+		p.add(bridge.Warn, "", "parking", "this incumbent keeps no journals: the relay stops at the first message that can never be delivered",
+			"Name a park_file on a disk that is kept, or write park: stop if that is meant.")
 	case journals && r.ParkFile != "":
-		return []bridge.Finding{{
-			Level: bridge.Warn, Subject: "parking",
-			Text: "park_file has no effect: this incumbent keeps what is parked itself", Hint: "Take park_file away.",
-		}}
+		p.add(bridge.Warn, "", "parking", "park_file has no effect: this incumbent keeps what is parked itself", "Take park_file away.")
 	}
-	return nil
 }
 
 // loops names the relays by which messages may come back to where they were.
@@ -115,7 +117,7 @@ func loops(relays []*config.Relay) []RelayFinding {
 	var out []RelayFinding
 	for _, r := range relays {
 		if reaches(next, r.To.System, r.From.System, map[string]bool{}) {
-			out = append(out, RelayFinding{r.Name, bridge.Finding{
+			out = append(out, RelayFinding{r.Name, "", false, bridge.Finding{
 				Level: bridge.Warn, Subject: r.From.System + " → " + r.To.System,
 				Text: "relays lead from " + r.To.System + " back to " + r.From.System,
 				Hint: "See that what the one writes is not what the other reads, or messages go round for ever.",

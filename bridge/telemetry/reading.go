@@ -77,12 +77,15 @@ func (r *Reading) Why() string {
 	return r.Snapshot.Why + "; " + r.Stalled
 }
 
-// Ready says that the relay makes progress, or has nothing to do. A connection
-// alone is not progress.
+// Ready says that the relay makes progress, or has nothing to do and could. A
+// connection alone is not progress, and a side that does not answer for long is
+// not ready for what will come.
 func (r *Reading) Ready() bool {
 	switch r.Snapshot.State {
-	case relay.StateRunning, relay.StateIdle, relay.StateWaiting, relay.StateDraining:
+	case relay.StateRunning, relay.StateIdle, relay.StateDraining:
 		return r.Stalled == ""
+	case relay.StateWaiting:
+		return r.Stalled == "" && r.At.Sub(r.Since) <= StalledAfter
 	}
 	return false
 }

@@ -116,10 +116,22 @@ func TestStalled(t *testing.T) {
 	}
 }
 
+func TestWaitingForLongIsNotReady(t *testing.T) {
+	p := Progress{Answers: true}
+	s := relay.Snapshot{State: relay.StateWaiting, Why: "connection refused", Since: t0}
+	for second := range 60 {
+		ready := second <= 10
+		p.Observe(after(second), &s, bridge.Backlog{}, nil)
+		if r := p.Reading(after(second), s); r.Ready() != ready || r.Why() != "connection refused" {
+			t.Errorf("after %d s: ready %t, %s", second, r.Ready(), r.Why())
+		}
+	}
+}
+
 func TestStalledWhileWaitingKeepsTheReason(t *testing.T) {
 	p := Progress{Answers: true}
 	s := snapshot(0, 5)
-	s.State, s.Why = relay.StateWaiting, "connection refused"
+	s.State, s.Why, s.Since = relay.StateWaiting, "connection refused", t0
 	p.Observe(t0, &s, bridge.Backlog{Messages: 5}, nil)
 	if r := p.Reading(after(1), s); !r.Ready() || r.Why() != "connection refused" {
 		t.Errorf("at first: ready %t, %s", r.Ready(), r.Why())

@@ -48,12 +48,17 @@ knowing and what fails, with what to do. Nothing is created, moved or changed.
 func writeFindings(w io.Writer, findings []engine.RelayFinding) (map[bridge.Level]int, error) {
 	counts := map[bridge.Level]int{}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "LEVEL\tRELAY\tSUBJECT\tFINDING") // Flush gives the error
+	_, _ = fmt.Fprintln(t, "LEVEL\tRELAY\tSIDE\tSUBJECT\tFINDING") // Flush gives the error
 	for _, f := range findings {
-		counts[f.Level]++
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", strings.ToUpper(f.Level.String()), f.Relay, plain(f.Subject), plain(f.Text))
+		level := f.Level.String()
+		if f.Note {
+			level = "note"
+		} else {
+			counts[f.Level]++
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", level, f.Relay, f.Side, plain(f.Subject), plain(f.Text))
 		if f.Hint != "" && f.Level != bridge.Pass {
-			_, _ = fmt.Fprintf(t, "\t\t\t→ %s\n", plain(f.Hint))
+			_, _ = fmt.Fprintf(t, "\t\t\t\t→ %s\n", plain(f.Hint))
 		}
 	}
 	_, _ = fmt.Fprintf(t, "\n%d pass, %d warn, %d fail\n", counts[bridge.Pass], counts[bridge.Warn], counts[bridge.Fail])

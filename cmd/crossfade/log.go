@@ -31,8 +31,11 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// redact also writes durations with their unit, which JSON would lose.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value; v.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.StringValue(v.Duration().String())
 	case slog.KindString:
 		a.Value = slog.StringValue(config.RedactURLs(v.String()))
 	case slog.KindAny:

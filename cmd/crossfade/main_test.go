@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"run", "-c", bad}, 2, "", bad + `:6:61: relays[0].to: unknown key "steam"; did you mean "stream"?`},
 		{[]string{"check", "-c", bad}, 2, "", "did you mean"},
 		{[]string{"check", "-c", good}, 0, "pass, ", ""},
-		{[]string{"check", "-c", file(t, strings.ReplaceAll(quiet, "{system: a, stream: T}", "{system: a, stream: U}"))}, 1, "FAIL   r", ""},
+		{[]string{"check", "-c", file(t, strings.ReplaceAll(quiet, "{system: a, stream: T}", "{system: a, stream: U}"))}, 1, "fail   r", ""},
 		{[]string{"config", "print", "-c", good}, 0, "level: info\n", ""},
 		{[]string{"config", "print", "-c", good, "--log-level", "debug"}, 0, "level: debug\n", ""},
 		{[]string{"config", "print", "-c", good, "--log-level", "loud"}, 2, "", `--log-level: "loud" is none of`},
