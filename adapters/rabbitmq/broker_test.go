@@ -169,12 +169,13 @@ var serial struct {
 }
 
 // unique makes a name for this run and test.
-func unique(t testing.TB) string {
+func unique(t interface{ Name() string }) string {
 	serial.Lock()
 	defer serial.Unlock()
 	serial.n++
 	name := strings.NewReplacer("/", "-", " ", "-", "#", "").Replace(t.Name())
-	return fmt.Sprintf("%.80s-%d-%d", name, time.Now().UnixNano()%1e9, serial.n)
+	name = name[max(0, len(name)-80):]
+	return fmt.Sprintf("%s-%d-%d", name, time.Now().UnixNano()%1e9, serial.n)
 }
 
 // identity is a relay of the test's own whose things at the broker go with it.

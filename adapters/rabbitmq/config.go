@@ -28,6 +28,12 @@ type systemSettings struct {
 	// WriteTimeout bounds how long the broker may take nothing from the network
 	// without having said that it blocks publishers; 30 s by default.
 	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// SetupTimeout bounds opening a tap or a lane, connecting included; 30 s by
+	// default. A queue whose leader is lost answers nothing at all.
+	SetupTimeout time.Duration `yaml:"setup_timeout"`
+	// ConfirmTimeout bounds how long the broker may leave a message unconfirmed
+	// without having said that it blocks publishers; 30 s by default.
+	ConfirmTimeout time.Duration `yaml:"confirm_timeout"`
 	// MaxMessage is the broker's max_message_size in octets, if it is not the
 	// default of its version (128 MiB before RabbitMQ 4, 16 MiB since).
 	MaxMessage int `yaml:"max_message"`
@@ -53,6 +59,10 @@ const (
 type sourceSettings struct {
 	Tap      string            `yaml:"tap"`
 	Bindings []bindingSettings `yaml:"bindings"`
+	// Stream is an existing stream to be read beside its other readers, and Start
+	// where a new relay begins: next (the default) or first.
+	Stream string `yaml:"stream"`
+	Start  string `yaml:"start"`
 	// Queue is the existing queue of tap: queue, which Competes has to admit.
 	Queue    string `yaml:"queue"`
 	Competes bool   `yaml:"competes"`
@@ -96,7 +106,10 @@ const (
 )
 
 func newSystem(name string, settings bridge.Decode) (*system, error) {
-	c := systemSettings{Heartbeat: 10 * time.Second, ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
+	c := systemSettings{
+		Heartbeat: 10 * time.Second, ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		SetupTimeout: 30 * time.Second, ConfirmTimeout: 30 * time.Second,
+	}
 	if err := settings(&c); err != nil {
 		return nil, err
 	}
@@ -113,8 +126,8 @@ func newSystem(name string, settings bridge.Decode) (*system, error) {
 	switch {
 	case c.Heartbeat < 2*time.Second || c.Heartbeat > time.Hour:
 		return nil, fmt.Errorf("heartbeat is %v; want 2s to 1h", c.Heartbeat)
-	case c.ConnectTimeout < time.Second || c.WriteTimeout < time.Second:
-		return nil, errors.New("connect_timeout and write_timeout are at least 1s")
+	case min(c.ConnectTimeout, c.WriteTimeout, c.SetupTimeout, c.ConfirmTimeout) < time.Second:
+		return nil, errors.New("connect_timeout, write_timeout, setup_timeout and confirm_timeout are at least 1s")
 	case c.MaxMessage < 0:
 		return nil, errors.New("max_message is not negative")
 	}
@@ -158,8 +171,17 @@ func (t tlsSettings) config(uri amqp.URI) (*tls.Config, error) {
 }
 
 func (c *sourceSettings) validate() error {
-	if c.Tap == "" && c.Queue != "" {
+	switch {
+	case c.Tap != "":
+	case c.Queue != "":
 		c.Tap = tapQueue
+	case c.Stream != "":
+		c.Tap = typeStream
+	default:
+		c.Tap = typeQuorum
+	}
+	if c.Stream != "" || c.Start != "" {
+		return c.validateStream()
 	}
 	switch c.Tap {
 	case tapQueue:
@@ -198,6 +220,26 @@ func (c *sourceSettings) validateQueue() error {
 		return errors.New("tap: queue takes an existing queue as it is: no bindings and no bounds")
 	case len(c.Queue) > 255:
 		return errors.New("queue: names have at most 255 octets")
+	}
+	return c.validatePrefetch()
+}
+
+// validateStream checks the reading of an application's stream.
+func (c *sourceSettings) validateStream() error {
+	if c.Start == "" {
+		c.Start = "next"
+	}
+	switch {
+	case c.Stream == "":
+		return errors.New("start is for reading an existing stream; a tap of the bridge's own begins when it is made")
+	case c.Tap != typeStream || c.Queue != "" || c.Competes || len(c.Bindings) > 0:
+		return errors.New("stream names an existing stream: no other tap, queue or bindings beside it")
+	case c.MaxLength != 0 || c.MaxBytes != 0 || c.MaxAge != 0 || c.SegmentBytes != 0:
+		return errors.New("stream takes an existing stream as it is: no bounds")
+	case len(c.Stream) > 255:
+		return errors.New("stream: names have at most 255 octets")
+	case c.Start != "next" && c.Start != "first":
+		return fmt.Errorf("start: %q is not one of next, first", c.Start)
 	}
 	return c.validatePrefetch()
 }

@@ -61,13 +61,14 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 	sock := newSocket(raw, s.settings.WriteTimeout)
 	sock.start()
 	stop := context.AfterFunc(ctx, func() { _ = sock.Close() })
+	properties := amqp.Table{"product": "crossfade", "connection_name": "crossfade " + what}
 	conn, err := amqp.Open(sock, amqp.Config{
-		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: s.uri.Username, Password: s.uri.Password}},
+		SASL:       []amqp.Authentication{&login{s.uri.PlainAuth(), properties}},
 		Vhost:      s.uri.Vhost,
 		Heartbeat:  s.settings.Heartbeat,
 		FrameSize:  frameMax,
 		Locale:     "en_US",
-		Properties: amqp.Table{"product": "crossfade", "connection_name": "crossfade " + what},
+		Properties: properties,
 	})
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -75,14 +76,33 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 	if err != nil {
 		_ = sock.Close()
 		<-sock.finished
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, amqp.ErrCredentials) {
+		if cause := context.Cause(ctx); cause != nil {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
 		return nil, setupError(what+": connect to "+s.address, err)
 	}
 	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username}
 	n.watchBlocked()
+	if s.connected != nil {
+		s.connected(n)
+	}
 	return n, nil
+}
+
+// A login answers as PLAIN does, and asks the broker to say so when it refuses
+// it: otherwise it just hangs up, as it does when it is stopped at that moment,
+// and one could not be told from the other. The library fills in its
+// capabilities before it asks for the response.
+type login struct {
+	amqp.Authentication
+	properties amqp.Table
+}
+
+func (l *login) Response() string {
+	if capabilities, ok := l.properties["capabilities"].(amqp.Table); ok {
+		capabilities["authentication_failure_close"] = true
+	}
+	return l.Authentication.Response()
 }
 
 func (s *system) dial(ctx context.Context) (net.Conn, error) {
@@ -107,6 +127,32 @@ func brokerOf(properties amqp.Table) broker {
 	b.major, _ = strconv.Atoi(major)
 	return b
 }
+
+// setUp runs f on a new session, which it closes if f fails. What takes longer
+// than the limit fails with it, since the library waits for ever.
+func (s *system) setUp(ctx context.Context, what string, f func(context.Context, *session) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.settings.SetupTimeout, errSetupTimeout)
+	defer cancel()
+	n, err := s.connect(ctx, what)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = n.sock.Close() })
+	err = f(ctx, n)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	n.close()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("rabbitmq: %s: %w: %w", what, cause, err)
+	}
+	return err
+}
+
+var errSetupTimeout = errors.New("the broker has not answered within the setup timeout; a queue whose leader is lost does not")
 
 // watchBlocked notes while the broker lets nobody publish.
 func (n *session) watchBlocked() {

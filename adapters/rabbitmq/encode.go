@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -177,6 +178,8 @@ func (e *encoder) nativeProperty(p *bridge.Property) bool {
 		return p.Text == e.user // the broker refuses any other
 	case bridge.KindExpiration:
 		return validExpiration(p.Text)
+	case bridge.KindReplyTo: // the broker looks for the consumer of a direct reply, and closes the channel without
+		return len(p.Text) <= 255 && !strings.HasPrefix(p.Text, "amq.rabbitmq.reply-to")
 	case bridge.KindClusterID:
 		return e.target.kind != typeStream && len(p.Text) <= 255
 	}
@@ -309,4 +312,3 @@ func unroutable(d *delivery) error {
 	return bridge.Reject(bridge.ReasonUnroutable, fmt.Errorf("rabbitmq: exchange %s, routing key %q: %w (%d %s)",
 		d.exchange, printable(string(d.key)), errUnroutable, d.code, d.text))
 }
-

@@ -32,6 +32,9 @@ func setupError(what string, err error) error {
 	if !errors.As(err, &e) {
 		return wrapped
 	}
+	if !e.Server && e != amqp.ErrSASL {
+		return wrapped // the library's guess at why the broker hung up
+	}
 	switch e.Code {
 	case codeRefused:
 		return bridge.Fatal(wrapped, "Check the user name, the password and the user's permissions on the virtual host (rabbitmqctl list_user_permissions).")

@@ -11,15 +11,13 @@ var (
 	_ bridge.Holder = (*streamSource)(nil)
 )
 
-// Hold is as bridge.Holder says. The queue has one active consumer, and gives
-// what it has delivered to another only when this connection or channel has
-// ended. An answer on the connection shows that it has not. // I6
+// Hold is as bridge.Holder says. The tap's lock is an exclusive queue of this
+// connection: while the broker answers on it, nobody else has the tap. // I6
 func (s *queueSource) Hold(ctx context.Context) error {
 	return s.session.alive(ctx, s.queue, s.intake)
 }
 
-// Hold is as bridge.Holder says. The tap's lock is an exclusive queue of this
-// connection: while the broker answers on it, nobody else has the tap. // I6
+// Hold is as bridge.Holder says, by the same lock. // I6
 func (s *streamSource) Hold(ctx context.Context) error {
 	return s.session.alive(ctx, s.reader.stream, s.reader.intake)
 }

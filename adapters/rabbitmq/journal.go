@@ -16,18 +16,17 @@ var _ bridge.Journal = (*journal)(nil)
 
 // OpenJournal opens the journal of that purpose, on a connection of its own.
 func (o *sourceOpener) OpenJournal(ctx context.Context, purpose string) (bridge.Journal, error) {
-	n, err := o.system.connect(ctx, o.id.String()+" journal "+purpose)
-	if err != nil {
-		return nil, err
-	}
-	log, err := openLog(ctx, n, ownName(o.id.Bridge, o.id.Relay, purpose), amqp.Table{
-		"x-stream-max-segment-size-bytes": int64(defaultSegment),
+	j := &journal{}
+	err := o.system.setUp(ctx, o.id.String()+" journal "+purpose, func(ctx context.Context, n *session) (err error) {
+		j.log, err = openLog(n, ownName(o.id.Bridge, o.id.Relay, purpose), amqp.Table{
+			"x-stream-max-segment-size-bytes": int64(defaultSegment),
+		})
+		return err
 	})
 	if err != nil {
-		n.close()
 		return nil, err
 	}
-	return &journal{log}, nil
+	return j, nil
 }
 
 // Append writes one record and waits for its confirm.

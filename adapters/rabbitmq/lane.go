@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -19,8 +20,9 @@ type lane struct {
 	opener  *sinkOpener
 	ch      *amqp.Channel
 	channel uint16
-	encoder *encoder // Send's
-	frames  []byte   // Send's
+	encoder *encoder        // Send's
+	frames  []byte          // Send's
+	full    <-chan struct{} // Send's: closed when the socket has room again
 
 	report sync.Mutex // held while settled is called, so that calls do not overlap
 	tell   bridge.Settled
@@ -33,7 +35,8 @@ type lane struct {
 	refused  int    // slots with a refusal
 	err      error  // what ended the lane
 	room     chan struct{}
-	waiting  bool // Send waits for room
+	waiting  bool          // Send waits for room
+	over     chan struct{} // closed when the lane has ended
 
 	ready      int // settled and not yet told; the reader's
 	placements []bridge.Placement
@@ -53,14 +56,12 @@ func newLane(n *session, o *sinkOpener, settled bridge.Settled) *lane {
 	}
 	return &lane{
 		session: n, opener: o, tell: settled,
-		slots: make([]slot, size), head: 1, next: 1, room: make(chan struct{}),
+		slots: make([]slot, size), head: 1, next: 1, room: make(chan struct{}), over: make(chan struct{}),
 	}
 }
 
-func (l *lane) open(ctx context.Context, number int) error {
+func (l *lane) open(number int) error {
 	n, o := l.session, l.opener
-	stop := context.AfterFunc(ctx, n.kill)
-	defer stop()
 	if !bridge.Planted(bridge.BugFenceOff) {
 		if err := n.hold(laneLock(o.id, number)); err != nil {
 			return err
@@ -75,7 +76,33 @@ func (l *lane) open(ctx context.Context, number int) error {
 	}
 	l.encoder = newEncoder(&o.target, o.id.String(), n.user, l.channel, n.conn.Config.FrameSize, o.limit)
 	n.watch(l.ch, l.end)
+	n.watches.Go(l.watchProgress)
 	return nil
+}
+
+// watchProgress ends the lane if the broker leaves a message unconfirmed for too
+// long. It does so for ever when a queue has lost its leader.
+func (l *lane) watchProgress() {
+	limit := l.opener.system.settings.ConfirmTimeout
+	tick := time.NewTicker(limit / 4)
+	defer tick.Stop()
+	last, since := uint64(0), time.Now()
+	for {
+		select {
+		case <-l.over:
+			return
+		case now := <-tick.C:
+			l.mu.Lock()
+			head, idle := l.head, l.head == l.next
+			l.mu.Unlock()
+			if head != last || idle || l.session.sock.blocked.Load() != nil {
+				last, since = head, now
+			} else if now.Sub(since) >= limit {
+				l.end(l.session.why(fmt.Errorf("a message has waited for its confirm for %v", limit)))
+				return
+			}
+		}
+	}
 }
 
 // Send hands messages to the connection, as many at a time as the window lets.
@@ -88,7 +115,7 @@ func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
 		}
 		n, rejected := l.encode(msgs[sent:min(len(msgs), sent+free)])
 		if n > 0 {
-			if err := l.publish(ctx, msgs[sent:sent+n]); err != nil {
+			if err := l.publish(msgs[sent : sent+n]); err != nil {
 				return sent, err
 			}
 			sent += n
@@ -122,7 +149,7 @@ func (l *lane) encode(msgs []*bridge.Message) (n int, err error) {
 
 // publish registers the messages and only then hands over their frames, so that
 // a confirm always finds its slot.
-func (l *lane) publish(ctx context.Context, msgs []*bridge.Message) error {
+func (l *lane) publish(msgs []*bridge.Message) error {
 	l.mu.Lock()
 	if l.err != nil {
 		defer l.mu.Unlock()
@@ -133,26 +160,28 @@ func (l *lane) publish(ctx context.Context, msgs []*bridge.Message) error {
 		l.next++
 	}
 	l.mu.Unlock()
-	full, err := l.session.sock.push(l.frames)
-	if err != nil {
+	var err error
+	if l.full, err = l.session.sock.push(l.frames); err != nil {
 		return l.session.why(err)
 	}
-	if full == nil {
-		return nil
-	}
-	select {
-	case <-full:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return nil
 }
 
-// wait blocks while the window is full and says how many messages it has room
-// for.
+// wait blocks while the window or the socket is full and says how many messages
+// the window has room for. The end of ctx is the end of the lane.
 func (l *lane) wait(ctx context.Context) (int, error) {
+	if l.full != nil {
+		select {
+		case <-l.full:
+			l.full = nil
+		case <-ctx.Done():
+		}
+	}
 	for {
 		l.mu.Lock()
+		if ctx.Err() != nil {
+			l.fail(context.Cause(ctx))
+		}
 		err, room := l.err, l.room
 		free := l.opener.target.window - int(l.next-l.head)
 		l.waiting = err == nil && free == 0
@@ -161,15 +190,11 @@ func (l *lane) wait(ctx context.Context) (int, error) {
 			return 0, err
 		}
 		if free > 0 {
-			if ctx.Err() != nil {
-				return 0, context.Cause(ctx)
-			}
 			return free, nil
 		}
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
 		}
 	}
 }
@@ -272,6 +297,7 @@ func (l *lane) flush() {
 func (l *lane) fail(err error) {
 	if l.err == nil {
 		l.err = err
+		close(l.over)
 		l.opener.limit.learn(err)
 		l.wake()
 	}

@@ -42,7 +42,7 @@ func ownName(parts ...string) string {
 // says, not over what one version of the broker makes of it.
 func tapName(id bridge.Identity, c *sourceSettings, suffix ...string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %d %d %d %d", c.Tap, c.MaxLength, c.MaxBytes, c.MaxAge, c.SegmentBytes)
+	fmt.Fprintf(h, "%s %d %d %d %d %q", c.Tap, c.MaxLength, c.MaxBytes, c.MaxAge, c.SegmentBytes, c.Stream)
 	hash := hex.EncodeToString(h.Sum(nil)[:5])
 	return ownName(append([]string{id.Bridge, id.Relay, hash}, suffix...)...)
 }

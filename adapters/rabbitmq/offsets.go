@@ -28,7 +28,7 @@ const (
 // openOffsets reads the last checkpoint. Where there is none yet it notes an
 // identity for the tap, which the caller is about to create.
 func openOffsets(ctx context.Context, n *session, stream string) (*offsets, error) {
-	log, err := openLog(ctx, n, stream, amqp.Table{
+	log, err := openLog(n, stream, amqp.Table{
 		"x-max-length-bytes": int64(offsetsBytes), "x-stream-max-segment-size-bytes": int64(offsetsSegment),
 	})
 	if err != nil {

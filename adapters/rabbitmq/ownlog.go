@@ -38,9 +38,7 @@ const (
 )
 
 // openLog opens a log on a session, which it owns from then on.
-func openLog(ctx context.Context, n *session, stream string, arguments amqp.Table) (*ownLog, error) {
-	stop := context.AfterFunc(ctx, n.kill)
-	defer stop()
+func openLog(n *session, stream string, arguments amqp.Table) (*ownLog, error) {
 	what := "open " + stream
 	arguments["x-queue-type"] = typeStream
 	if _, err := n.passive(stream); missing(err) {

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// recallReach is how far back Recall looks among messages of other writers,
-	// as a multiple of n.
+	// recallReach is how far back Recall looks among messages of other writers:
+	// so many steps of n offsets, or of recallStep where n is less.
 	recallReach = 4
+	recallStep  = 1024
 	// emptyPatience is how long a stream with a count of nothing is silent
 	// before it is taken as empty.
 	emptyPatience = 2 * time.Second
@@ -31,11 +32,12 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 	if err != nil || empty || n <= 0 {
 		return err
 	}
-	var found []bridge.Placed // newest block first
+	var found []bridge.Placed
+	step := uint64(max(n, recallStep))
 	for to, reach := last, recallReach; reach > 0 && len(found) < n; reach-- {
 		from := uint64(0)
-		if to >= uint64(n) {
-			from = to - uint64(n) + 1
+		if to >= step {
+			from = to - step + 1
 		}
 		block, err := conn.placed(ctx, stream, o.id.String(), from, to)
 		if err != nil {

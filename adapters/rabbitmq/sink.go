@@ -61,15 +61,17 @@ func (o *sinkOpener) Describe() string { return o.target.describe() }
 
 // Open makes sure that the target is there and of the type that the traits go by.
 func (o *sinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
-	n, err := o.system.connect(ctx, o.id.String()+" look at "+o.target.describe())
+	err := o.system.setUp(ctx, o.id.String()+" look at "+o.target.describe(), func(_ context.Context, n *session) error {
+		if err := o.verify(n); err != nil {
+			return err
+		}
+		o.limit.assume(n.broker.maxMessage())
+		n.close()
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer n.close()
-	if err := o.verify(n); err != nil {
-		return nil, err
-	}
-	o.limit.assume(n.broker.maxMessage())
 	s := &sink{opener: o}
 	if o.target.kind == typeStream {
 		return &streamSink{s}, nil
@@ -113,13 +115,13 @@ func (*sink) Close() error { return nil }
 // connection is gone, so nothing of an earlier session comes later. // I2 I6
 func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (bridge.Lane, error) {
 	o := s.opener
-	n, err := o.system.connect(ctx, fmt.Sprintf("%s lane %d to %s", o.id, number, o.target.describe()))
+	var l *lane
+	what := fmt.Sprintf("%s lane %d to %s", o.id, number, o.target.describe())
+	err := o.system.setUp(ctx, what, func(_ context.Context, n *session) error {
+		l = newLane(n, o, settled)
+		return l.open(number)
+	})
 	if err != nil {
-		return nil, err
-	}
-	l := newLane(n, o, settled)
-	if err := l.open(ctx, number); err != nil {
-		n.close()
 		return nil, err
 	}
 	return l, nil

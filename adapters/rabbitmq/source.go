@@ -27,8 +27,13 @@ var (
 )
 
 func newSourceOpener(s *system, id bridge.Identity, c sourceSettings) *sourceOpener {
-	o := &sourceOpener{system: s, id: id, settings: c, tap: c.Queue}
-	if c.Tap != tapQueue {
+	o := &sourceOpener{system: s, id: id, settings: c}
+	switch {
+	case c.Queue != "":
+		o.tap = c.Queue
+	case c.Stream != "":
+		o.tap = c.Stream
+	default:
 		o.tap, o.dropped = tapName(id, &c), tapName(id, &c, "dropped")
 	}
 	return o
@@ -62,8 +67,11 @@ func (o *sourceOpener) Traits() bridge.SourceTraits {
 
 // Describe names the tap.
 func (o *sourceOpener) Describe() string {
-	if o.settings.Tap == tapQueue {
+	switch {
+	case o.settings.Tap == tapQueue:
 		return "queue " + o.tap + " (competing)"
+	case o.settings.Stream != "":
+		return "stream " + o.tap
 	}
 	exchanges := make([]string, 0, len(o.settings.Bindings))
 	for _, b := range o.settings.Bindings {
@@ -73,22 +81,23 @@ func (o *sourceOpener) Describe() string {
 }
 
 // Open begins a session and makes the tap if it is not there.
-func (o *sourceOpener) Open(ctx context.Context) (bridge.Source, error) {
-	n, err := o.system.connect(ctx, o.id.String()+" read "+o.Describe())
+func (o *sourceOpener) Open(ctx context.Context) (source bridge.Source, err error) {
+	err = o.system.setUp(ctx, o.id.String()+" read "+o.Describe(), func(ctx context.Context, n *session) error {
+		source, err = o.open(ctx, n)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, n.kill)
-	defer stop()
-	s, err := o.open(ctx, n)
-	if err != nil {
-		n.close()
-		return nil, err
-	}
-	return s, nil
+	return source, nil
 }
 
+// open takes the tap's lock first: a second process with the same identity gets
+// an error that says so, and tries again until the first is gone.
 func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, error) {
+	if err := n.hold(lockName(o.id, "tap")); err != nil {
+		return nil, err
+	}
 	switch o.settings.Tap {
 	case typeStream:
 		return o.openStream(ctx, n)

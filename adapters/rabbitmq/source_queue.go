@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -23,12 +24,25 @@ type queueSource struct {
 	intake  *intake
 	decoder decoder // Receive's
 
-	ackMu sync.Mutex
-	acks  *ackRuns
-	out   []byte
+	ackMu   sync.Mutex
+	acks    *ackRuns
+	out     []byte
+	flushed time.Time   // when acknowledgements were last sent
+	later   *time.Timer // sends what waits; nil while nothing does
+	closed  bool
 
 	askMu sync.Mutex
 }
+
+const (
+	// ackPause is how far apart acknowledgements go out. A quorum queue's channel
+	// keeps no more than 32 of them on their way and drops the others when it
+	// ends, so few and large ones come again least often.
+	ackPause = time.Millisecond
+	// ackGrace is how long Close leaves a queue for acting on acknowledgements:
+	// nothing in AMQP tells when it has.
+	ackGrace = 20 * time.Millisecond
+)
 
 var (
 	_ bridge.Source     = (*queueSource)(nil)
@@ -79,21 +93,42 @@ func (s *queueSource) Receive(ctx context.Context, into []bridge.Delivery) (int,
 func (s *queueSource) Ack(_ context.Context, receipts []bridge.Receipt) error {
 	s.ackMu.Lock()
 	defer s.ackMu.Unlock()
+	if err := s.intake.failure(); err != nil {
+		return err
+	}
 	for i := range receipts {
 		if receipts[i].Shard == s.epoch {
 			s.acks.add(receipts[i].Seq)
 		}
 	}
+	if s.later != nil {
+		return nil
+	}
+	if wait := ackPause - time.Since(s.flushed); wait > 0 {
+		s.later = time.AfterFunc(wait, s.sendLater)
+		return nil
+	}
+	return s.sendAcks()
+}
+
+func (s *queueSource) sendLater() {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	if s.later = nil; !s.closed {
+		_ = s.sendAcks() // a failure ends the session by itself
+	}
+}
+
+// sendAcks writes what waits. The caller holds ackMu.
+func (s *queueSource) sendAcks() error {
 	s.out = s.out[:0]
 	s.acks.flush(s.intake.delivered(), func(tag uint64, multiple bool) {
 		s.out = appendAck(s.out, s.channel, tag, multiple)
 	})
-	if err := s.intake.failure(); err != nil {
-		return err
-	}
 	if len(s.out) == 0 {
 		return nil
 	}
+	s.flushed = time.Now()
 	if _, err := s.session.sock.push(s.out); err != nil {
 		return s.session.why(err)
 	}
@@ -110,7 +145,7 @@ func (s *queueSource) Backlog(context.Context) (bridge.Backlog, error) {
 	}
 	delivered := s.intake.delivered()
 	s.ackMu.Lock()
-	held := int64(delivered) - int64(s.acks.sent)
+	held := int64(delivered) - int64(s.acks.sent) - int64(len(s.acks.tags))
 	s.ackMu.Unlock()
 	return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
 }
@@ -119,6 +154,18 @@ func (s *queueSource) Backlog(context.Context) (bridge.Backlog, error) {
 // them in front again, in order. Nothing is requeued one by one.
 func (s *queueSource) Close() error {
 	s.intake.end(bridge.ErrClosed)
+	s.ackMu.Lock()
+	first := !s.closed
+	s.closed = true
+	if s.later != nil {
+		s.later.Stop()
+	}
+	err := s.sendAcks()
+	grace := ackGrace - time.Since(s.flushed)
+	s.ackMu.Unlock()
+	if first && err == nil && grace > 0 {
+		time.Sleep(grace)
+	}
 	s.session.close()
 	return nil
 }

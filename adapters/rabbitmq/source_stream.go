@@ -34,20 +34,15 @@ var (
 	_ bridge.Backlogger = (*streamSource)(nil)
 )
 
-// openStream takes the tap's lock, finds or makes the tap, and reads on behind
-// the last checkpoint. A tap is bound only after its first position is durable,
+// openStream finds or makes the tap, and reads on behind the last checkpoint. A tap is bound only after its first position is durable,
 // so that nothing can come before that.
 func (o *sourceOpener) openStream(ctx context.Context, n *session) (bridge.Source, error) {
-	if err := n.hold(lockName(o.id, "tap")); err != nil {
-		return nil, err
-	}
-	keeper, err := o.system.connect(ctx, o.id.String()+" offsets of "+o.Describe())
+	var s *streamSource
+	err := o.system.setUp(ctx, o.id.String()+" offsets of "+o.Describe(), func(ctx context.Context, keeper *session) (err error) {
+		s, err = o.resume(ctx, n, keeper)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	s, err := o.resume(ctx, n, keeper)
-	if err != nil {
-		keeper.close()
 		return nil, err
 	}
 	return s, nil
@@ -66,18 +61,20 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session) (*streamS
 		tracker: ordering.NewTracker[uint64](o.settings.Prefetch),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: o.tap, Incarnation: p.incarnation, Replayable: true}},
 	}
-	s.reader, err = n.readStream(o.tap, int64(p.next), o.settings.Prefetch)
-	return s, err
+	if s.reader, err = n.readStream(o.tap, int64(p.next), o.settings.Prefetch); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // openTapOffsets makes sure that tap and offsets are both there or both new.
 func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (*offsets, error) {
 	stream := tapName(o.id, &o.settings, "offsets")
 	_, tapErr := n.passive(o.tap)
-	if tapErr != nil && !missing(tapErr) {
-		return nil, setupError("tap "+o.tap, tapErr)
+	if tapErr != nil && (!missing(tapErr) || o.settings.Stream != "") {
+		return nil, setupError(o.Describe(), tapErr)
 	}
-	if _, err := n.passive(stream); tapErr == nil && missing(err) {
+	if _, err := n.passive(stream); tapErr == nil && missing(err) && o.settings.Stream == "" {
 		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is there, but its offsets stream %s is gone: nobody knows what has been read", o.tap, stream),
 			"Delete the tap too, to begin anew: what it holds is then not copied.")
 	}
@@ -85,17 +82,60 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (
 	if err != nil {
 		return nil, err
 	}
-	if p.created {
-		if tapErr != nil {
-			return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.next),
-				"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
+	switch {
+	case p.created && tapErr != nil:
+		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.next),
+			"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
+	case p.created:
+		return p, o.notRemade(ctx, n, p, stream)
+	case o.settings.Stream != "":
+		next, err := o.beginning(ctx, n)
+		if err != nil {
+			return nil, err
 		}
-		return p, nil
+		return p, p.save(ctx, next)
 	}
 	if err := n.declare(o.tap, tapArguments(&o.settings, "", n.broker)); err != nil {
 		return nil, setupError("declare tap "+o.tap, err)
 	}
 	return p, p.save(ctx, 0)
+}
+
+// beginning is where a new relay begins to read an application's stream. One
+// that is empty has never had a message: retention keeps the newest segment.
+func (o *sourceOpener) beginning(ctx context.Context, n *session) (uint64, error) {
+	found, err := n.queueArguments(o.tap)
+	if err != nil {
+		return 0, setupError(o.Describe(), err)
+	}
+	if kind := found.kind(); kind != typeStream && kind != "" {
+		return 0, bridge.Fatal(fmt.Errorf("rabbitmq: %s is a %s queue", o.tap, kind), "Read a queue with tap: queue, or by bindings of a tap of the bridge's own.")
+	}
+	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
+	switch {
+	case err != nil || empty:
+		return 0, err
+	case o.settings.Start == "first":
+		return n.first(ctx, o.tap)
+	}
+	return last + 1, nil
+}
+
+// notRemade makes sure that the stream has not been deleted and made again: the
+// broker would wait for the offset to come, in silence.
+func (o *sourceOpener) notRemade(ctx context.Context, n *session, p *offsets, stream string) error {
+	if p.next == 0 {
+		return nil
+	}
+	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
+	if err != nil {
+		return err
+	}
+	if empty || last+1 < p.next {
+		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", o.tap, p.next),
+			"Delete "+stream+" to begin anew with the new stream.")
+	}
+	return nil
 }
 
 // Receive gives what has come, as the contract says.

@@ -27,6 +27,8 @@ type system struct {
 	uri      amqp.URI
 	address  string
 	tls      *tls.Config // nil without TLS
+
+	connected func(*session) // if not nil, is told of every connection
 }
 
 var _ bridge.System = (*system)(nil)
@@ -36,9 +38,6 @@ func (s *system) Source(id bridge.Identity, settings bridge.Decode) (bridge.Sour
 	c := sourceSettings{}
 	if err := settings(&c); err != nil {
 		return nil, err
-	}
-	if c.Tap == "" && c.Queue == "" {
-		c.Tap = typeQuorum
 	}
 	if err := c.validate(); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const (
 
 	frameMax      = 131072 // what the bridge proposes and RabbitMQ's default; agreed on is this or less
 	frameOverhead = 8      // type, channel, size, end
-	headerPrefix  = 12 // class, weight, body size
+	headerPrefix  = 12     // class, weight, body size
 
 	classChannel = 20
 	classBasic   = 60
