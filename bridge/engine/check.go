@@ -63,7 +63,7 @@ func checkSide(ctx context.Context, what string, opener any) []bridge.Finding {
 		})
 	}
 	if len(findings) == 0 {
-		return []bridge.Finding{{Level: bridge.Pass, Subject: what, Text: "nothing to object to"}}
+		return []bridge.Finding{{Level: bridge.Warn, Subject: what, Text: "its preflight says nothing, so nothing is known of it before data moves"}}
 	}
 	return findings
 }

@@ -266,8 +266,9 @@ func TestRunThatFails(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	p := start(t, "run", "-c", file(t, quiet), "--http-listen", l.Addr().String())
-	cause := p.until("ended with a failure")["cause"].(string)
-	if code := p.exit(); code != 1 || !strings.Contains(cause, "address already in use") || !strings.Contains(cause, "Set http.listen") {
-		t.Errorf("exit %d: %s", code, cause)
+	last := p.until("ended with a failure")
+	cause, hint := last["cause"].(string), last["hint"].(string)
+	if code := p.exit(); code != 1 || !strings.Contains(cause, "address already in use") || !strings.Contains(hint, "Set http.listen") {
+		t.Errorf("exit %d: %s; %s", code, cause, hint)
 	}
 }

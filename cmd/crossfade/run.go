@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crossfade-mq/crossfade/adapters"
+	"github.com/crossfade-mq/crossfade/bridge"
 	"github.com/crossfade-mq/crossfade/bridge/config"
 	"github.com/crossfade-mq/crossfade/bridge/engine"
 )
@@ -57,7 +58,7 @@ func run(cmd *cobra.Command, file string) error {
 	defer unhook()
 	log.Info("crossfade", "version", build().Version, "bridge", c.Name, "config", file)
 	if err := e.Run(ctx); err != nil {
-		log.Error("ended with a failure", "cause", explain(err))
+		log.Error("ended with a failure", "cause", err.Error(), "hint", bridge.HintOf(err))
 		return failure{errors.Join(errReported, err)}
 	}
 	log.Info("ended")
