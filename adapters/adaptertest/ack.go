@@ -112,8 +112,8 @@ func ackBeside(e *env) {
 	wg.Wait()
 	t.want("beside Ack", dedup(got), msgs)
 	t.close()
-	newer := e.markers(7)
 	again := e.tap(e.process())
+	newer := e.markers(7)
 	again.want("after all were acknowledged beside Receive", again.upTo(newer), newer)
 }
 

@@ -14,6 +14,7 @@ type tap struct {
 	bridge.Source
 	e        *env
 	ordered  bool
+	came     int // deliveries of this session, repeats included
 	identify func(*bridge.Delivery)
 }
 
@@ -56,8 +57,9 @@ func (t *tap) once(room int) []bridge.Delivery {
 	})
 	t.shape(n, room, err)
 	if err != nil {
-		t.e.Fatalf("receive: %v", err)
+		t.e.Fatalf("receive, after %d deliveries of this session: %v", t.came, err)
 	}
+	t.came += n
 	if buf[room].Receipt != (bridge.Receipt{}) || buf[room].Body != nil || buf[room].Key != "" {
 		t.e.Errorf("Receive with room for %d wrote behind it", room)
 	}
