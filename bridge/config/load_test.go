@@ -219,3 +219,63 @@ func TestDecodeRefusesWhatCannotBeFilled(t *testing.T) {
 	}
 	var _ bridge.Decode = b.Decode
 }
+
+func TestTrue(t *testing.T) {
+	t.Setenv("CF_WORD", "true")
+	for in, want := range map[string]bool{
+		"competes: true": true, "competes: false": false, "competes: yes": false, "competes: \"true\"": false, "competes: [true]": false,
+		"competes: ${env:CF_WORD}": true, "competes: ": false, "other: true": false, "": false,
+	} {
+		data := "name: t\nsystems: [{name: a, kind: word}]\nrelays:\n- name: r\n  from:\n    system: a\n    " + in + "\n  to: {system: a}\n"
+		o := Options{Adapters: []bridge.Adapter{{Kind: "word", System: func(string, bridge.Decode) (bridge.System, error) { return wordSystem{}, nil }}}}
+		c, err := Parse("f.yaml", []byte(data), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Relays[0].From.Settings.True("competes"); got != want {
+			t.Errorf("%q: %t, want %t", in, got, want)
+		}
+	}
+}
+
+// wordSystem takes whatever a from block says.
+type wordSystem struct{}
+
+func (wordSystem) Source(_ bridge.Identity, d bridge.Decode) (bridge.SourceOpener, error) {
+	var any struct {
+		Competes any `yaml:"competes"`
+		Other    any `yaml:"other"`
+	}
+	return testOpener{}, d(&any)
+}
+
+func (wordSystem) Sink(bridge.Identity, bridge.Decode) (bridge.SinkOpener, error) {
+	return testSinkOpener{}, nil
+}
+
+func TestListenAddress(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for text, want := range map[string]string{
+		minimal: "127.0.0.1:7117",
+		"name: x\nhttp: {listen: \"127.0.0.1:9\"}\nsystems: [{password: \"${env:CF_NOT_THERE}\"}]\n": "127.0.0.1:9",
+		"http: {listen: \"off\"}\n": "off",
+	} {
+		if got, err := ListenAddress(write(text), nil); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "http: {listen: nowhere}\n", "http: [x]\n", "a: [\n"} {
+		if got, err := ListenAddress(write(text), nil); err == nil {
+			t.Errorf("%q: %q, want an error", text, got)
+		}
+	}
+	if _, err := ListenAddress(filepath.Join(t.TempDir(), "absent"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
