@@ -1,0 +1,71 @@
+# What one can do here: `make help`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+T  ?= 10s
+BIN := $(CURDIR)/bin
+LINT_VERSION := v2.15.0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STORIES := ./e2e
+UNIT = $$($(GO) list ./... | grep -v '/e2e$$' | grep -v '/e2e/bench')
+
+.PHONY: help build test unit race planted lint fuzz up down e2e bench demo check clean
+
+help: ## list what one can do
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/crossfade
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/crossfade ./cmd/crossfade
+
+demo: build ## play a migration for 30 seconds and judge it
+	$(BIN)/crossfade demo --for 30s
+
+up: ## start the brokers that tests share
+	$(GO) run ./e2e/brokers/cmd up
+
+down: ## stop them and remove their data
+	$(GO) run ./e2e/brokers/cmd down
+
+test: ## everything: unit, conformance, planted mistakes, stories at reduced size
+	$(MAKE) --no-print-directory up || echo "SKIP: brokers are missing; what needs them is skipped, and fails with CI=true"
+	trap '$(MAKE) --no-print-directory down' EXIT; \
+	$(GO) test -shuffle=on -timeout 10m $(UNIT); \
+	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
+	$(GO) test -count=1 -timeout 15m -v $(STORIES) | grep -Ev '^=== (RUN|PAUSE|CONT|NAME)'
+
+unit: ## the tests that need no broker of their own
+	$(GO) test -short -shuffle=on $(UNIT)
+
+race: ## unit tests under the race detector
+	$(GO) test -race -short -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
+
+e2e: ## the stories; FULL=1 for the sizes that the promises name, RUN=pattern for some
+	$(GO) test -count=1 -timeout 170m -v -run '$(or $(RUN),.)' $(STORIES) | grep -Ev '^=== (RUN|PAUSE|CONT|NAME)'
+
+bench: ## measure beside a minimal copy loop, in one interleaved run
+	$(MAKE) --no-print-directory up
+	trap '$(MAKE) --no-print-directory down' EXIT; \
+	$(GO) run ./e2e/bench $(BENCH)
+
+fuzz: ## fuzz every target for T=10s each
+	for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) $$pkg; \
+	  done; \
+	done
+
+$(BIN)/golangci-lint-$(LINT_VERSION):
+	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv $(BIN)/golangci-lint $@
+
+lint: $(BIN)/golangci-lint-$(LINT_VERSION) ## vet and golangci-lint
+	$(GO) vet ./...
+	$(GO) vet -tags planted ./...
+	$< run ./...
+
+check: lint race test ## everything that CI runs
+
+clean: ## remove what was built
+	rm -rf $(BIN)
