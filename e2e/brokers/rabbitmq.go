@@ -6,7 +6,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 )
+
+// Settling is how long a quorum queue or stream has to exist before a kill of
+// RabbitMQ leaves it usable: the broker writes its directory of Raft servers
+// every half second, and does not find those again that are not in it. That is a
+// fault of the broker's that no client can do anything about.
+const Settling = time.Second
 
 // rabbitScripts are the places of the starting script. The one in a PATH folder
 // of Debian switches the user, insists on root and writes into /var/lib.

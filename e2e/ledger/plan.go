@@ -1,0 +1,172 @@
+package ledger
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"strconv"
+	"time"
+)
+
+// Keys is a distribution of messages over keys.
+type Keys string
+
+// The distributions of the stories.
+const (
+	// Zipf10k is 10,000 keys, the hottest with a tenth of all messages.
+	Zipf10k Keys = "10,000 Zipf keys"
+	// Keys100 is 100 keys in equal shares: many messages of a key in flight.
+	Keys100 Keys = "100 keys"
+	// Uniform10k is 10,000 keys in equal shares.
+	Uniform10k Keys = "10,000 uniform keys"
+)
+
+// Carries says which headers and properties a route's producer can send.
+type Carries string
+
+// The selections of headers and properties.
+const (
+	CarriesAll    Carries = "every AMQP field"      // AMQP, no stream bound
+	CarriesStream Carries = "what streams carry"    // AMQP without decimal, table and array
+	CarriesText   Carries = "text headers, repeats" // NATS
+)
+
+// A Load describes what is produced. All of it follows from the seed.
+type Load struct {
+	Seed     uint64
+	Messages int
+	Keys     Keys
+	Carries  Carries
+	// Space is the exchange; empty for NATS.
+	Space string
+	// Prefix goes in front of every routing key or subject: "in.".
+	Prefix string
+}
+
+// bodySize is the length of every planned body in octets.
+const bodySize = 200
+
+// A Plan is the load, message by message. It is read-only and so safe for
+// concurrent use.
+type Plan struct {
+	Load
+	keys []string
+	of   []entry // by number; 0 is unused
+}
+
+// An entry holds what cannot be computed from the number alone.
+type entry struct {
+	key    uint32
+	seq    uint32 // within the key, from 1
+	bodyOf uint32 // the message of the same key whose body it repeats, or itself
+	idOf   uint32 // the message whose ID it shares, or itself
+	spaced bool   // its ID is idOf's with a space behind it
+}
+
+// NewPlan lays out the load.
+func NewPlan(l Load) *Plan {
+	p := &Plan{Load: l, of: make([]entry, l.Messages+1)}
+	pick := p.layKeys()
+	last := make([]uint32, len(p.keys)) // newest message of each key
+	seq := make([]uint32, len(p.keys))
+	for n := 1; n <= l.Messages; n++ {
+		rng := p.rng(uint32(n))
+		e := &p.of[n]
+		e.key = pick(rng)
+		seq[e.key]++
+		e.seq, e.bodyOf, e.idOf = seq[e.key], uint32(n), uint32(n)
+		before, neighbour := last[e.key], &p.of[n-1]
+		switch rng.IntN(50) {
+		case 0: // a legitimate repetition: the same body, another ID
+			if before != 0 {
+				e.bodyOf = p.of[before].bodyOf
+			}
+		case 1: // the neighbour's ID, on another key
+			if n > 1 && neighbour.key != e.key && neighbour.idOf == uint32(n-1) {
+				e.idOf = uint32(n - 1)
+			}
+		case 2: // an ID that differs from the key's last one by a space at the end
+			if before != 0 && p.of[before].idOf == before {
+				e.idOf, e.spaced = before, true
+			}
+		}
+		last[e.key] = uint32(n)
+	}
+	return p
+}
+
+// rng is the randomness of one message.
+func (p *Plan) rng(n uint32) *rand.Rand { return rand.New(rand.NewPCG(p.Seed, uint64(n))) }
+
+// layKeys names the keys and gives the function that draws one.
+func (p *Plan) layKeys() func(*rand.Rand) uint32 {
+	n := 10_000
+	if p.Keys == Keys100 {
+		n = 100
+	}
+	p.keys = make([]string, n)
+	for i := range p.keys {
+		p.keys[i] = fmt.Sprintf("%shost%d.%s", p.Prefix, i/8, metrics[i%len(metrics)])
+	}
+	if p.Keys != Zipf10k {
+		return func(rng *rand.Rand) uint32 { return uint32(rng.IntN(n)) }
+	}
+	// Shares proportional to 1/rank: 1/H(10,000) is 10.2 % for the hottest.
+	upTo := make([]float64, n)
+	sum := 0.0
+	for i := range upTo {
+		sum += 1 / float64(i+1)
+		upTo[i] = sum
+	}
+	return func(rng *rand.Rand) uint32 {
+		return uint32(min(sort.SearchFloat64s(upTo, rng.Float64()*sum), n-1))
+	}
+}
+
+var metrics = []string{"cpu.user", "cpu.system", "mem.used", "disk.read", "disk.write", "net.in", "net.out", "load"}
+
+// Name is the routing key or subject of message n, which is its key too.
+func (p *Plan) Name(n int) string { return p.keys[p.of[n].key] }
+
+// ID is the producer's ID of message n: unique within its key.
+func (p *Plan) ID(n int) string {
+	e := &p.of[n]
+	id := fmt.Sprintf("m-%d-%d", p.Seed, e.idOf)
+	switch {
+	case e.spaced && p.Carries == CarriesText:
+		id += " +" // NATS trims the end of a header's line
+	case e.spaced:
+		id += " "
+	}
+	return id
+}
+
+// Body is the payload of message n: a telemetry sample of 200 octets.
+func (p *Plan) Body(n int) []byte {
+	n = int(p.of[n].bodyOf)
+	e := &p.of[n]
+	rng := p.rng(uint32(n))
+	value := math.Round(rng.Float64()*1e6) / 1e3
+	b := make([]byte, 0, bodySize)
+	b = append(b, `{"key":`...)
+	b = strconv.AppendQuote(b, p.keys[e.key])
+	b = fmt.Appendf(b, `,"seq":%d,"n":%d,"value":%g,"at":"`, e.seq, n, value)
+	b = epoch.Add(time.Duration(n)*time.Millisecond).AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","pad":"`...)
+	for len(b) < bodySize-2 {
+		b = append(b, 'a'+byte(rng.IntN(26)))
+	}
+	return append(b, `"}`...)
+}
+
+// epoch is the time of the planned load, far from anybody's retention.
+var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Message is what message n has to look like at the candidate.
+func (p *Plan) Message(n int) Message {
+	name := p.Name(n)
+	m := Message{N: n, Key: name, Space: p.Space, Name: name, ID: p.ID(n), Body: p.Body(n)}
+	m.Headers, m.Properties = p.fields(n)
+	return m
+}
