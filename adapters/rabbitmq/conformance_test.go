@@ -182,7 +182,7 @@ func (p *place) to() string {
 	case typeStream:
 		return "stream: " + p.target
 	case toExchange:
-		return "exchange: " + p.out + "\nrouting_key: 'x.{key}'"
+		return "exchange: " + p.out
 	}
 	return "queue: " + p.target + "\ntype: " + p.kind
 }

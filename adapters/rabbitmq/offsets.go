@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -16,8 +15,8 @@ import (
 type offsets struct {
 	log         *ownLog
 	incarnation string // the tap's identity, made once with it
-	next        uint64 // the first offset that is not acknowledged
-	created     bool   // the tap has been declared
+	positions   positions
+	created     bool // the tap has been declared
 }
 
 const (
@@ -45,17 +44,17 @@ func openOffsets(ctx context.Context, n *session, stream string) (*offsets, erro
 	return p, nil
 }
 
-// read takes one record: "creating IDENTITY" or "position IDENTITY NEXT".
+// read takes one record: "creating IDENTITY" or "position IDENTITY NEXT …".
 func (p *offsets) read(record []byte) error {
 	words := strings.Fields(string(record))
 	switch {
 	case len(words) == 2 && words[0] == "creating":
 		p.incarnation = words[1]
 		return nil
-	case len(words) == 3 && words[0] == "position":
-		next, err := strconv.ParseUint(words[2], 10, 64)
+	case len(words) >= 3 && words[0] == "position":
+		at, err := parsePositions(words[2:])
 		if err == nil {
-			p.incarnation, p.next, p.created = words[1], next, true
+			p.incarnation, p.positions, p.created = words[1], at, true
 			return nil
 		}
 	}
@@ -63,11 +62,13 @@ func (p *offsets) read(record []byte) error {
 		"Something else writes to a stream of the bridge's own; find out what does.")
 }
 
-// save makes next the place to go on from, and returns once that is durable.
-func (p *offsets) save(ctx context.Context, next uint64) error {
-	if err := p.log.append(ctx, []byte("position "+p.incarnation+" "+strconv.FormatUint(next, 10))); err != nil {
-		return err
-	}
-	p.next, p.created = next, true
-	return nil
+// save keeps a record of positions, and returns once it is durable.
+func (p *offsets) save(ctx context.Context, record string) error {
+	return p.log.append(ctx, []byte("position "+p.incarnation+" "+record))
+}
+
+// begin makes next the first position of a new tap.
+func (p *offsets) begin(ctx context.Context, next uint64) error {
+	p.positions.next = next
+	return p.save(ctx, p.positions.record())
 }

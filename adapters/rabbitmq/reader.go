@@ -134,6 +134,9 @@ func (r *streamReader) waitFirst(ctx context.Context, patience time.Duration) (e
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return false, err
 		}
+		if err := r.sync(); err != nil { // a broker that is only slow has sent by then
+			return false, err
+		}
 		state, err := r.session.passive(r.stream)
 		if err != nil {
 			return false, runError("look at "+r.stream, err)

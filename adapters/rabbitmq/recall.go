@@ -15,7 +15,7 @@ const (
 	recallStep  = 1024
 	// emptyPatience is how long a stream with a count of nothing is silent
 	// before it is taken as empty.
-	emptyPatience = 2 * time.Second
+	emptyPatience = time.Second
 )
 
 // Recall reads the stream's newest messages and reports those of this relay. It

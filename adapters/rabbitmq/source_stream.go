@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
-	"github.com/crossfade-mq/crossfade/ordering"
 )
 
 // A streamSource reads a stream tap and keeps its own position.
@@ -19,9 +18,8 @@ type streamSource struct {
 	decoder  decoder // Receive's
 	expected uint64  // the next offset; Receive's
 
-	mu      sync.Mutex
-	tracker *ordering.Tracker[uint64]
-	done    []uint64
+	mu  sync.Mutex
+	pos positions
 
 	ackMu   sync.Mutex
 	offsets *offsets // Ack's
@@ -57,11 +55,10 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session) (*streamS
 		return nil, err
 	}
 	s := &streamSource{
-		session: n, epoch: epochs.Add(1), expected: p.next, offsets: p,
-		tracker: ordering.NewTracker[uint64](o.settings.Prefetch),
+		session: n, epoch: epochs.Add(1), expected: p.positions.next, offsets: p, pos: p.positions,
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: o.tap, Incarnation: p.incarnation, Replayable: true}},
 	}
-	if s.reader, err = n.readStream(o.tap, int64(p.next), o.settings.Prefetch); err != nil {
+	if s.reader, err = n.readStream(o.tap, int64(p.positions.next), o.settings.Prefetch); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -84,7 +81,7 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (
 	}
 	switch {
 	case p.created && tapErr != nil:
-		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.next),
+		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.positions.next),
 			"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
 	case p.created:
 		return p, o.notRemade(ctx, n, p, stream)
@@ -93,12 +90,12 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (
 		if err != nil {
 			return nil, err
 		}
-		return p, p.save(ctx, next)
+		return p, p.begin(ctx, next)
 	}
 	if err := n.declare(o.tap, tapArguments(&o.settings, "", n.broker)); err != nil {
 		return nil, setupError("declare tap "+o.tap, err)
 	}
-	return p, p.save(ctx, 0)
+	return p, p.begin(ctx, 0)
 }
 
 // beginning is where a new relay begins to read an application's stream. One
@@ -124,15 +121,16 @@ func (o *sourceOpener) beginning(ctx context.Context, n *session) (uint64, error
 // notRemade makes sure that the stream has not been deleted and made again: the
 // broker would wait for the offset to come, in silence.
 func (o *sourceOpener) notRemade(ctx context.Context, n *session, p *offsets, stream string) error {
-	if p.next == 0 {
+	next := p.positions.next
+	if next == 0 {
 		return nil
 	}
 	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
 	if err != nil {
 		return err
 	}
-	if empty || last+1 < p.next {
-		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", o.tap, p.next),
+	if empty || last+1 < next {
+		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", o.tap, next),
 			"Delete "+stream+" to begin anew with the new stream.")
 	}
 	return nil
@@ -143,41 +141,53 @@ func (s *streamSource) Receive(ctx context.Context, into []bridge.Delivery) (int
 	if len(into) == 0 {
 		return 0, nil
 	}
-	batch, err := s.reader.next(ctx, len(into))
-	if err != nil {
-		return 0, err
-	}
-	for i := range batch {
-		if err := s.take(ctx, &batch[i], &into[i]); err != nil {
-			s.reader.intake.end(err)
+	for {
+		batch, err := s.reader.next(ctx, len(into))
+		if err != nil {
 			return 0, err
 		}
+		n := 0
+		for i := range batch {
+			taken, err := s.take(ctx, &batch[i], &into[n])
+			if err != nil {
+				s.reader.intake.end(err)
+				return 0, err
+			}
+			if taken {
+				n++
+			}
+		}
+		if n > 0 {
+			return n, nil
+		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range batch {
-		into[i].Receipt = bridge.Receipt{Shard: s.epoch, Seq: s.tracker.Start(into[i].Receipt.Seq)}
-	}
-	return len(batch), nil
 }
 
-// take decodes one message and makes sure that none is missing before it.
-func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Delivery) error {
+// take decodes one message, unless an earlier session has acknowledged it, and
+// makes sure that none is missing before it.
+func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Delivery) (bool, error) {
 	offset, err := offsetOf(d)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if offset > s.expected+1 {
 		if err := s.gap(ctx, offset); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.expected = offset + 1
-	if err := s.decoder.decode(d, offset, into); err != nil {
-		return err
+	s.mu.Lock()
+	skip := s.pos.skips(offset)
+	ticket := s.pos.start(offset, skip)
+	s.mu.Unlock()
+	if skip {
+		return false, nil
 	}
-	into.Receipt.Seq = offset
-	return nil
+	if err := s.decoder.decode(d, offset, into); err != nil {
+		return false, err
+	}
+	into.Receipt = bridge.Receipt{Shard: s.epoch, Seq: ticket}
+	return true, nil
 }
 
 // gap tells a cut-off from the offsets that a stream spends on its own entries:
@@ -197,25 +207,27 @@ func (s *streamSource) gap(ctx context.Context, offset uint64) error {
 }
 
 // Ack moves the checkpoint behind the messages below which all are
-// acknowledged, with one durable write for the call. // I1
+// acknowledged, and notes those ahead of it, with one durable write for the
+// call. // I1
 func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error {
 	s.ackMu.Lock()
 	defer s.ackMu.Unlock()
 	s.mu.Lock()
 	for i := range receipts {
 		if receipts[i].Shard == s.epoch {
-			s.tracker.Done(receipts[i].Seq)
+			s.pos.done(receipts[i].Seq)
 		}
 	}
-	s.done = s.tracker.Take(s.done[:0])
+	dirty, record := s.pos.dirty, ""
+	if dirty {
+		record = s.pos.record()
+	}
+	s.pos.dirty = false
 	s.mu.Unlock()
-	if err := s.reader.intake.failure(); err != nil {
+	if err := s.reader.intake.failure(); err != nil || !dirty {
 		return err
 	}
-	if len(s.done) == 0 {
-		return nil
-	}
-	if err := s.offsets.save(ctx, s.done[len(s.done)-1]+1); err != nil {
+	if err := s.offsets.save(ctx, record); err != nil {
 		s.reader.intake.end(err)
 		return err
 	}
@@ -232,9 +244,9 @@ func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	if err != nil || empty {
 		return none, err
 	}
-	s.ackMu.Lock()
-	next := s.offsets.next
-	s.ackMu.Unlock()
+	s.mu.Lock()
+	next := s.pos.next
+	s.mu.Unlock()
 	if last < next {
 		return none, nil
 	}
