@@ -147,9 +147,12 @@ func ParseOrigin(s string) (Origin, error) {
 // A Receipt is how a Source knows which delivery is acknowledged. Only the
 // Source that made it understands it; it is void once that session has ended.
 type Receipt struct {
-	// Shard and Seq are numbers of the adapter's choosing.
+	// Shard is what the source itself keeps in order, by the same number in every
+	// session: the relay acknowledges within it in order. Origin.Shard may be that
+	// of another system, where the message came from over a hop.
 	Shard int32
-	Seq   uint64
+	// Seq is a number of the adapter's choosing.
+	Seq uint64
 	// Ref may hold a pointer of the adapter's own.
 	Ref any
 }

@@ -115,7 +115,7 @@ func (l *ledger) start(e *entry, now int64) {
 	if !d.Time.IsZero() {
 		t = d.Time.UnixNano()
 	}
-	tr := l.tracker(d.Origin.Shard)
+	tr := l.tracker(d.Receipt.Shard)
 	e.ticket = tr.Start(tracked{receipt: d.Receipt, time: t})
 	e.seq = l.seq
 	l.seq++
@@ -177,7 +177,7 @@ func (l *ledger) settle(e *entry, how outcome) {
 			}
 		}
 	}
-	tr := l.tracker(e.d.Origin.Shard)
+	tr := l.tracker(e.d.Receipt.Shard)
 	tr.Done(e.ticket)
 	l.touch(tr)
 	l.release(e)

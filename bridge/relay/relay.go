@@ -197,7 +197,7 @@ func (r *Relay) identify(d *bridge.Delivery, b *batch) entry {
 		e.flags |= hasFingerprint
 	}
 	if len(r.lanes) > 1 || r.cfg.SinkTraits.Survives == bridge.SurvivesAny {
-		e.key = ordering.Hash(d.Key, d.Origin.Shard)
+		e.key = ordering.Hash(d.Key, d.Receipt.Shard)
 	}
 	return e
 }
@@ -234,7 +234,7 @@ func (r *Relay) laneOf(e *entry) int {
 	if bridge.Planted(bridge.BugLaneByID) {
 		return ordering.Lane(e.d.ID.Value, 0, len(r.lanes))
 	}
-	return ordering.Lane(e.d.Key, e.d.Origin.Shard, len(r.lanes))
+	return ordering.Lane(e.d.Key, e.d.Receipt.Shard, len(r.lanes))
 }
 
 func (r *Relay) newBatch() *batch {

@@ -418,3 +418,63 @@ func TestWhatAPredecessorPlacesMeanwhileIsNotSentAgain(t *testing.T) {
 		}
 	})
 }
+
+type ackCounter struct {
+	bridge.Source
+	acked *atomic.Int64
+}
+
+func (a ackCounter) Ack(ctx context.Context, receipts []bridge.Receipt) error {
+	a.acked.Add(int64(len(receipts)))
+	return a.Source.Ack(ctx, receipts)
+}
+
+// What counts is the shard that the source reads, not the one that a message had
+// where it first came from: a hop restores that one. // I1
+func TestNothingIsAcknowledgedBeforeAnEarlierOneOfItsShardWhereverItComesFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.Reliable("target")
+		c.MaxBody, c.Lanes = 10, 4
+		b := newBench(c)
+		for i := range 9 {
+			m := bridge.Message{Key: fmt.Sprint("k", i), ID: producerID(fmt.Sprint(i)), Body: []byte("fine")}
+			if i == 0 {
+				m.Body = []byte("much too large for it")
+			}
+			b.in.Put(m)
+		}
+		var acked atomic.Int64
+		src, err := b.incumbent.Source(bridge.Identity{Bridge: "test", Relay: "r"}, memory.SourceConfig{Stream: "source"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.config.Source = func(ctx context.Context) (bridge.Source, error) {
+			s, err := src.Open(ctx)
+			return ackCounter{s, &acked}, err
+		}
+		shard := int32(0)
+		b.config.Identify = func(d *bridge.Delivery) {
+			shard++
+			d.Origin = bridge.Origin{Stream: &bridge.Stream{System: "another"}, Shard: shard}
+		}
+		open := make(chan struct{})
+		b.config.Park = func(context.Context, *bridge.Message, bridge.Reason, error) error { <-open; return nil }
+		r := b.relay(t)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		time.Sleep(time.Minute)
+		if n := acked.Load(); n != 0 || r.Snapshot().Counts.Placed == 0 {
+			t.Errorf("%d acknowledged while the first is not settled; %+v", n, r.Snapshot().Counts)
+		}
+		close(open)
+		time.Sleep(time.Minute)
+		if n := acked.Load(); n != 9 {
+			t.Errorf("%d of 9 acknowledged", n)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
