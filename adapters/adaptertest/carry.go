@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"errors"
 	"maps"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -80,7 +81,7 @@ func (c *carrier) carry(l *lane, left []bridge.Message, enough int) int {
 		}
 	}
 	done, err := l.await(min(sent, enough))
-	if err == errPatience {
+	if errors.Is(err, errPatience) {
 		c.e.Fatalf("settled %d of %d: %v", done, sent, err)
 	}
 	return done

@@ -252,7 +252,7 @@ func openEndsWithContext(e *env) {
 		err := e.bounded("Open of the source", func(context.Context) error {
 			s, err := p.Source.Open(ctx)
 			if err == nil {
-				s.Close()
+				_ = s.Close() // that it opened is what is wrong
 			}
 			return err
 		})
@@ -265,7 +265,7 @@ func openEndsWithContext(e *env) {
 		err := e.bounded("Open of a lane", func(context.Context) error {
 			l, err := s.Open(ctx, 0, func(int, []bridge.Placement, error) {})
 			if err == nil {
-				l.Close()
+				_ = l.Close() // that it opened is what is wrong
 			}
 			return err
 		})
@@ -290,7 +290,7 @@ func missingIsFatal(e *env) {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer func() { _ = s.Close() }() // other checks are about Close
 			_, err = s.Receive(ctx, make([]bridge.Delivery, 1))
 			return err
 		}))
@@ -309,13 +309,13 @@ func (e *env) openMissing(p Process) error {
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }() // other checks are about Close
 		answer := make(chan error, 8)
 		l, err := s.Open(ctx, 0, func(_ int, _ []bridge.Placement, err error) { answer <- err })
 		if err != nil {
 			return err
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		m := ordinary(0)
 		if _, err := l.Send(ctx, []*bridge.Message{&m}); err != nil {
 			return err

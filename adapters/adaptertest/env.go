@@ -26,6 +26,7 @@ type env struct {
 	mu    sync.Mutex
 	wrong []string // breaches of contract seen outside the check's goroutine
 	notes []string
+	lacks string // the ability without which the promise is not made
 }
 
 func (e *env) begin() {
@@ -65,6 +66,12 @@ func (e *env) note(format string, args ...any) {
 	if !slices.Contains(e.notes, n) {
 		e.notes = append(e.notes, n)
 	}
+}
+
+// without says that the adapter lacks the ability that the check is about.
+func (e *env) without(ability string) {
+	e.Logf("waived by the adapter: %s", ability)
+	e.lacks = "the adapter: " + ability
 }
 
 func (e *env) noted() string { return strings.Join(e.notes, "; ") }
@@ -163,7 +170,7 @@ func (e *env) process() Process {
 func (e *env) die(p Process) {
 	e.Helper()
 	if p.Kill != nil {
-		e.bounded("Kill", func(context.Context) error { p.Kill(); return nil })
+		_ = e.bounded("Kill", func(context.Context) error { p.Kill(); return nil })
 	}
 }
 

@@ -25,7 +25,7 @@ func holdExcludes(e *env) {
 	first := e.process()
 	t := e.tap(first)
 	if _, ok := t.Source.(bridge.Holder); !ok {
-		e.note("the source is no Holder")
+		e.without("its source is no Holder")
 		return
 	}
 	e.put(e.messages(10, 2))

@@ -102,7 +102,7 @@ func (e *env) loop() (*tap, *lane) {
 // cannot carry it at all, goes into the notes.
 func (l *lane) carries(s *sample) bool {
 	l.e.Helper()
-	refused, ended := l.verdict(s.Message)
+	ended, refused := l.verdict(s.Message)
 	l.over = ended
 	if refused == nil {
 		return true

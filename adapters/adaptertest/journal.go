@@ -27,8 +27,19 @@ func (e *env) journal(p Process, purpose string) bridge.Journal {
 	if err != nil {
 		e.Fatalf("open the journal %s: %v", purpose, err)
 	}
-	e.Cleanup(func() { e.bounded("Close of the journal", func(context.Context) error { return j.Close() }) })
+	e.Cleanup(func() {
+		if err := e.bounded("Close of the journal", func(context.Context) error { return j.Close() }); err != nil {
+			e.Logf("close of the journal: %v", err)
+		}
+	})
 	return j
+}
+
+func (e *env) closeJournal(j bridge.Journal) {
+	e.Helper()
+	if err := e.bounded("Close of the journal", func(context.Context) error { return j.Close() }); err != nil {
+		e.Errorf("close of the journal: %v", err)
+	}
 }
 
 func (e *env) appendTo(j bridge.Journal, records ...[]byte) {
@@ -78,13 +89,11 @@ func journalReplays(e *env) {
 	e.appendTo(j, want[:10]...)
 	e.wantRecords(j, want[:10]...)
 	e.wantRecords(j, want[:10]...)
-	if err := j.Close(); err != nil {
-		e.Errorf("close the journal: %v", err)
-	}
+	e.closeJournal(j)
 	j = e.journal(e.process(), "checks")
 	e.appendTo(j, want[10:20]...)
 	e.wantRecords(j, want[:20]...)
-	j.Close()
+	e.closeJournal(j)
 	j = e.journal(e.process(), "checks")
 	e.wantRecords(j, want[:20]...)
 	e.appendTo(j, want[20:]...)
@@ -131,7 +140,7 @@ func journalSizes(e *env) {
 	e.appendTo(j, []byte("behind"))
 	want = append(want, []byte("behind"))
 	e.wantRecords(j, want...)
-	j.Close()
+	e.closeJournal(j)
 	e.wantRecords(e.journal(e.process(), "checks"), want...)
 }
 

@@ -97,7 +97,7 @@ func sinkMutants() []mutant {
 		{"ends the lane with a Reject", bend{send: func(l *bentLane, ctx context.Context, msgs []*bridge.Message) (int, error) {
 			n, err := l.Lane.Send(ctx, msgs)
 			if bridge.ReasonOf(err) != "" {
-				l.Lane.Close()
+				_ = l.Lane.Close()
 			}
 			return n, err
 		}}, []string{"Send/a Reject"}},

@@ -45,7 +45,7 @@ func sourceMutants() []mutant {
 		{"ends the session with ctx", bend{receive: func(s *bentSource, ctx context.Context, into []bridge.Delivery) (int, error) {
 			n, err := s.Source.Receive(ctx, into)
 			if err != nil {
-				s.Source.Close()
+				_ = s.Source.Close()
 			}
 			return n, err
 		}}, []string{"Receive/ends with ctx"}},
@@ -126,7 +126,7 @@ func sourceMutants() []mutant {
 		{"ends the session at a repeated acknowledgement", bend{ack: func(s *bentSource, ctx context.Context, receipts []bridge.Receipt) error {
 			for _, r := range receipts {
 				if slices.ContainsFunc(s.receipts, func(o bridge.Receipt) bool { return o.Seq == r.Seq }) {
-					s.Source.Close()
+					_ = s.Source.Close()
 					return errors.New("unknown delivery tag")
 				}
 				s.receipts = append(s.receipts, r)

@@ -172,7 +172,7 @@ func backlogCounts(e *env) {
 	t := e.tap(e.process())
 	b, ok := t.Source.(bridge.Backlogger)
 	if !ok {
-		e.note("the source is no Backlogger")
+		e.without("its source is no Backlogger")
 		return
 	}
 	want := func(n int64) {

@@ -29,15 +29,13 @@ func Run(t *testing.T, h Harness) Report {
 				t.Logf("waived by %s", result.Why)
 				return
 			}
-			result.Why = h.prove(t, c, about)
+			result.Outcome, result.Why = h.prove(t, c, about)
 		})
 		switch {
 		case !ran: // left out by -run
 			continue
 		case !ok:
 			result.Outcome = Failed
-		case result.Outcome == "":
-			result.Outcome = Proven
 		}
 		report.Results = append(report.Results, result)
 	}
@@ -138,8 +136,9 @@ func (h *Harness) facts(t T) facts {
 	return f
 }
 
-// prove runs one check and gives what it has to add.
-func (h *Harness) prove(t T, c check, about facts) string {
+// prove runs one check, and gives what came of it unless it failed, and what it
+// has to add.
+func (h *Harness) prove(t T, c check, about facts) (Outcome, string) {
 	t.Helper()
 	e := &env{T: t, facts: about, patience: h.Patience, background: h.Background}
 	if e.patience == 0 {
@@ -149,7 +148,10 @@ func (h *Harness) prove(t T, c check, about facts) string {
 	e.Fixture = h.New(t)
 	c.prove(e)
 	e.finish()
-	return e.noted()
+	if e.lacks != "" {
+		return Waived, e.lacks
+	}
+	return Proven, e.noted()
 }
 
 func needsSource(f *facts) string {

@@ -109,7 +109,7 @@ func placementsRise(e *env) {
 	}
 	switch {
 	case known == 0:
-		e.note("the target gives no positions")
+		e.without("its target gives no positions")
 	case known != len(msgs):
 		e.Errorf("%d of %d placements have a position", known, len(msgs))
 	}
@@ -153,20 +153,20 @@ func (e *env) sized(octets int) bridge.Message {
 
 // verdict sends one message, and gives the Reject if it was refused in any of
 // the three ways there are. ended says that the lane ended with it.
-func (l *lane) verdict(m bridge.Message) (refused error, ended bool) {
+func (l *lane) verdict(m bridge.Message) (ended bool, refused error) {
 	l.e.Helper()
 	before, _ := l.state()
 	if _, err := l.send([]bridge.Message{m}); err != nil {
-		return err, bridge.ClassOf(err) != bridge.Rejected
+		return bridge.ClassOf(err) != bridge.Rejected, err
 	}
 	n, err := l.await(before + 1)
 	switch {
 	case err != nil:
-		return err, true
+		return true, err
 	case n == before+1:
-		return l.given()[before].Refused, false
+		return false, l.given()[before].Refused
 	}
-	return errPatience, true
+	return true, errPatience
 }
 
 func sendRejects(e *env) {
@@ -178,7 +178,7 @@ func sendRejects(e *env) {
 		if i == 3 {
 			break
 		}
-		refused, ended := l.verdict(e.sized(e.facts.to.MaxBody + 1))
+		ended, refused := l.verdict(e.sized(e.facts.to.MaxBody + 1))
 		if bridge.ClassOf(orNil(refused)) != bridge.Rejected || bridge.ReasonOf(refused) != bridge.ReasonOversized {
 			e.Fatalf("a body of MaxBody+1 was answered with %v, want a Reject as %s", refused, bridge.ReasonOversized)
 		}
@@ -231,7 +231,7 @@ func sendLargest(e *env) {
 	l.deliver([]bridge.Message{half})
 	full := e.sized(largest)
 	want := []bridge.Message{half, full}
-	if refused, _ := l.verdict(full); refused != nil {
+	if _, refused := l.verdict(full); refused != nil {
 		if bridge.ReasonOf(refused) != bridge.ReasonOversized {
 			e.Fatalf("the largest body: %v", refused)
 		}
@@ -310,7 +310,7 @@ func locateFinds(e *env) {
 	l := e.lane(e.process(), 0)
 	finder, ok := l.sink.(bridge.Locator)
 	if !ok {
-		e.note("the sink is no Locator")
+		e.without("its sink is no Locator")
 		return
 	}
 	msgs := e.messages(20, 3)

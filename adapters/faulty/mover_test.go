@@ -61,18 +61,18 @@ func (m *mover) live(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }() // a mover that dies does not ask
 	snk, err := m.sink.Open(ctx)
 	if err != nil {
 		return false
 	}
-	defer snk.Close()
+	defer func() { _ = snk.Close() }()
 	p := &progress{changed: make(chan struct{}, 1)}
 	l, err := snk.Open(ctx, 0, p.settle)
 	if err != nil {
 		return false
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	known := map[string]bool{}
 	if r, ok := snk.(bridge.Recaller); ok && m.traits.Recall > 0 {
 		if r.Recall(ctx, 0, 256, func(p bridge.Placed) { known[p.ID.Value] = true }) != nil {
@@ -206,8 +206,10 @@ func (m *mover) wrong() (lost, twice, disordered int) {
 	seen, latest := map[string]bool{}, map[string]int{}
 	for _, s := range m.out.All() {
 		var i int
-		fmt.Sscanf(s.ID.Value, "id-%d", &i)
+		_, err := fmt.Sscanf(s.ID.Value, "id-%d", &i)
 		switch {
+		case err != nil:
+			lost++
 		case seen[s.ID.Value]:
 			twice++
 			continue
@@ -217,7 +219,7 @@ func (m *mover) wrong() (lost, twice, disordered int) {
 		seen[s.ID.Value] = true
 		latest[s.Key] = max(latest[s.Key], i)
 	}
-	return moved - 1 - len(seen), twice, disordered
+	return lost + moved - 1 - len(seen), twice, disordered
 }
 
 // A careful mover brings everything across, once and in order, under all faults,

@@ -322,7 +322,7 @@ func (s *Stream) repeat(m *bridge.Message, now time.Time, window time.Duration) 
 
 // Close is as bridge.Lane says.
 func (l *lane) Close() error {
-	l.fail(bridge.ErrClosed)
+	_ = l.fail(bridge.ErrClosed) // what ended it before is nobody's concern now
 	if l.answers != nil {
 		<-l.answers.ended
 	}
