@@ -31,6 +31,7 @@
 // still on their way when its successor begins. Here its lane of the adapter is
 // left open when the relay closes it, and copies of the messages are sent through
 // it once the successor has sent for the first, second or third time: that is
-// when a missing fence shows. It wants an adapter that lets an earlier session of
+// when a missing fence shows. Faults.Stop forgets those that still wait; their
+// lanes of the adapter end with the broker's side. It wants an adapter that lets an earlier session of
 // a lane stay open, as memory does; leave its rate at 0 for others.
 package faulty

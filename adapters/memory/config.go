@@ -19,7 +19,9 @@ type StreamConfig struct {
 	// Shards is over how many shards Put spreads keys; 0 is 1.
 	Shards int `yaml:"shards"`
 	// Keep bounds the stream: of the messages that every tap has acknowledged,
-	// about Keep of the newest are held. 0 holds all.
+	// about Keep of the newest are held. 0 holds all. Recall and Locate see what
+	// is held, so a target keeps no less than its sinks promise to recall, times
+	// their lanes.
 	Keep int `yaml:"keep"`
 }
 

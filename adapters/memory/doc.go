@@ -17,7 +17,8 @@
 //
 // A tap keeps the set of acknowledged positions. Each session reads on from the
 // first position that is not in it, so what was not acknowledged comes first
-// and in order. A new session of a tap ends the one before.
+// and in order. A new session of a tap ends the one before, and Hold tells which
+// of them has it.
 //
 // A lane's messages are stored within Send. With a Latency the answer comes
 // that much later, so that an abandoned session leaves messages whose outcome
