@@ -120,7 +120,7 @@ func TestLeash(t *testing.T) {
 	})
 	if len(dirs) != 2 {
 		if rabbitInstalled() != nil {
-			missing(t, rabbitInstalled())
+			Missing(t, rabbitInstalled())
 		}
 		t.Fatalf("the process ended early:\n%s", &out)
 	}
@@ -153,7 +153,7 @@ func TestUpAndDown(t *testing.T) {
 		os.Unsetenv(name)
 	}
 	if err := rabbitInstalled(); err != nil {
-		missing(t, err)
+		Missing(t, err)
 	}
 	root := filepath.Join(t.TempDir(), "brokers")
 	t.Cleanup(func() { _ = Down(context.Background(), root) })
@@ -203,12 +203,12 @@ func TestAMissingBrokerSkipsAUserAndFailsCI(t *testing.T) {
 	for ci, want := range map[string]string{"true": "fatal", "": "skip"} {
 		t.Setenv("CI", ci)
 		got := &recorder{TB: t, name: "(expected by a test)"}
-		missing(got, ErrUnavailable)
+		Missing(got, ErrUnavailable)
 		if got.verdict != want {
 			t.Errorf("CI=%q: a missing broker is %s, want %s", ci, got.verdict, want)
 		}
 		got = &recorder{TB: t, name: "(expected by a test)"}
-		missing(got, errors.New("broken"))
+		Missing(got, errors.New("broken"))
 		if got.verdict != "fatal" {
 			t.Errorf("CI=%q: a broken broker is %s, want fatal", ci, got.verdict)
 		}

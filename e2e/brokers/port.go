@@ -32,6 +32,15 @@ func freePorts(n int) ([]int, error) {
 	return nil, fmt.Errorf("brokers: ports: no %d free ports of 127.0.0.1 between %d and %d", n, firstPort, lastPort)
 }
 
+// FreePort gives a port of 127.0.0.1 on which nobody listens now.
+func FreePort() (int, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
+}
+
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // listening says whether anyone accepts connections on the port.

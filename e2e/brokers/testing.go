@@ -42,7 +42,7 @@ func private(t testing.TB, kind Kind) *Server {
 	t.Helper()
 	s, err := startLeashed(kind)
 	if err != nil {
-		missing(t, err)
+		Missing(t, err)
 	}
 	t.Cleanup(func() {
 		if err := s.Remove(); err != nil {
@@ -84,7 +84,7 @@ func shared(t testing.TB, kind Kind) string {
 	t.Helper()
 	u, err := ofProcess[kind]()
 	if err != nil {
-		missing(t, err)
+		Missing(t, err)
 	}
 	return u
 }
@@ -113,9 +113,9 @@ func sharedURL(kind Kind) (string, error) {
 	return s.URL(), nil
 }
 
-// missing ends the test. Only a server that is not installed is a reason to
-// skip, and in CI not even that is.
-func missing(t testing.TB, err error) {
+// Missing ends a test that cannot have its server. Only one that is not installed
+// is a reason to skip, and in CI not even that is.
+func Missing(t testing.TB, err error) {
 	t.Helper()
 	if InCI() || !errors.Is(err, ErrUnavailable) {
 		t.Fatal(err)

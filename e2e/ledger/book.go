@@ -14,59 +14,109 @@ const (
 	confirmed
 )
 
-// A Book keeps what the incumbent confirmed and what was found at the candidate.
+// A Book keeps what the incumbent confirmed and what was found at one candidate.
 // Its methods are safe for concurrent use.
 type Book struct {
 	Plan *Plan
 	// Subject, where it is set, says where at the candidate a message has to be.
 	Subject func(name string) string
 
+	source *source
+
+	mu       sync.Mutex
+	seen     []uint8  // how often a number was found, up to 255
+	newest   []uint32 // by key: the highest number found
+	distinct int      // numbers that were found
+	read     int
+	faults   [kinds]tally
+}
+
+// A source is what is known of the plan at the incumbent.
+type source struct {
 	mu        sync.Mutex
 	states    []state
-	seen      []uint8  // how often a number was found, up to 255
-	newest    []uint32 // by key: the highest number found
 	confirmed int
-	found     int // confirmed ones that were found
-	read      int
-	faults    [kinds]tally
+	enough    bool
 }
 
 // NewBook opens an empty book.
 func NewBook(p *Plan) *Book {
-	return &Book{
-		Plan: p, states: make([]state, p.Messages+1), seen: make([]uint8, p.Messages+1), newest: make([]uint32, len(p.keys)),
-	}
+	return (&Book{Plan: p, source: &source{states: make([]state, p.Messages+1)}}).ForAnother()
+}
+
+// ForAnother opens a book for one more candidate of the same incumbent.
+func (b *Book) ForAnother() *Book {
+	return &Book{Plan: b.Plan, source: b.source, seen: make([]uint8, b.Plan.Messages+1), newest: make([]uint32, len(b.Plan.keys))}
 }
 
 // Sent notes that message n may be at the incumbent from now on.
 func (b *Book) Sent(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.states[n] == unsent {
-		b.states[n] = sent
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.states[n] == unsent {
+		b.source.states[n] = sent
 	}
 }
 
 // Confirmed notes that the incumbent has message n.
 func (b *Book) Confirmed(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.states[n] == confirmed {
-		return
-	}
-	b.states[n] = confirmed
-	b.confirmed++
-	if b.seen[n] > 0 {
-		b.found++
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.states[n] != confirmed {
+		b.source.states[n] = confirmed
+		b.source.confirmed++
 	}
 }
 
-// Progress is how many messages the incumbent confirmed, how many of those were
-// found at the candidate, and how many the candidate held in all.
-func (b *Book) Progress() (confirmed, found, read int) {
+// Enough ends the production before the plan is at its end.
+func (b *Book) Enough() {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	b.source.enough = true
+}
+
+// more says whether message n is to be produced.
+func (b *Book) more(n int) bool {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	return n <= b.Plan.Messages && !b.source.enough
+}
+
+// Produced is how many messages the incumbent confirmed so far.
+func (b *Book) Produced() int {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	return b.source.confirmed
+}
+
+// Read is how many messages the candidate held so far.
+func (b *Book) Read() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.confirmed, b.found, b.read
+	return b.read
+}
+
+// Complete says whether everything confirmed has been found.
+func (b *Book) Complete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.distinct < b.source.confirmed {
+		return false
+	}
+	for n, s := range b.source.states {
+		if s == confirmed && b.seen[n] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Book) stateOf(n int) state {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	return b.source.states[n]
 }
 
 // Observe notes the next message of the candidate, in its order. The message is
@@ -90,15 +140,15 @@ func (b *Book) Observe(m *Message) {
 		b.faults[altered].add(planned.Key, "%d: %s", n, difference)
 	}
 	switch {
-	case b.states[n] == unsent:
+	case b.stateOf(n) == unsent:
 		b.faults[unexpected].add(planned.Key, "%d was never sent", n)
 	case b.seen[n] > 0:
 		b.faults[duplicated].add(planned.Key, "%d came again, after %d", n, b.newest[key])
 	case b.newest[key] > uint32(n):
 		b.faults[reordered].add(planned.Key, "%d came after %d", n, b.newest[key])
 	}
-	if b.seen[n] == 0 && b.states[n] == confirmed {
-		b.found++
+	if b.seen[n] == 0 {
+		b.distinct++
 	}
 	b.seen[n] = min(b.seen[n], 254) + 1
 	b.newest[key] = max(b.newest[key], uint32(n))
@@ -119,10 +169,12 @@ func (b *Book) note(k kind, key, format string, args ...any) {
 func (b *Book) Report() Report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := Report{Confirmed: b.confirmed, Read: b.read}
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	r := Report{Confirmed: b.source.confirmed, Read: b.read}
 	var lost tally
-	for n := 1; n < len(b.states); n++ {
-		switch b.states[n] {
+	for n, s := range b.source.states {
+		switch s {
 		case sent:
 			r.Unknown++
 		case confirmed:

@@ -120,7 +120,7 @@ func TestProducersGoOnAfterAKill(t *testing.T) {
 			b := NewBook(NewPlan(l))
 			done := make(chan error, 1)
 			go func() { done <- produce(t.Context(), b, s.URL(), Pace{Rate: 10_000}) }()
-			for confirmed := 0; confirmed < few/3; confirmed, _, _ = b.Progress() {
+			for b.Produced() < few/3 {
 				<-time.After(5 * time.Millisecond)
 			}
 			if err := s.Kill(t.Context()); err != nil {

@@ -16,8 +16,7 @@ type Reader interface {
 // for as long as patience. What is missing then is in the book's Report.
 func Collect(ctx context.Context, b *Book, r Reader, patience time.Duration) error {
 	return read(ctx, b, r, func(since time.Duration) bool {
-		confirmed, found, _ := b.Progress()
-		return found == confirmed || since > patience
+		return b.Complete() || since > patience
 	})
 }
 
@@ -36,7 +35,7 @@ func read(ctx context.Context, b *Book, r Reader, enough func(since time.Duratio
 	go func() { ended <- r.Read(reading, b) }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	_, _, last := b.Progress()
+	last := b.Read()
 	since := time.Now()
 	for {
 		select {
@@ -47,7 +46,7 @@ func read(ctx context.Context, b *Book, r Reader, enough func(since time.Duratio
 			return err
 		case <-tick.C:
 		}
-		if _, _, now := b.Progress(); now != last {
+		if now := b.Read(); now != last {
 			last, since = now, time.Now()
 		}
 		if enough(time.Since(since)) {

@@ -194,19 +194,19 @@ func TestBookFindsPlantedFaults(t *testing.T) {
 			return append(ms, Message{Key: "who", Body: []byte("what")})
 		}, want{unexpected: 1}},
 		"a number that was never sent": {func(b *Book, ms []Message) []Message {
-			b.states[7] = unsent
+			b.source.states[7] = unsent
 			return ms
 		}, want{unexpected: 1}},
 		"unknown and not there": {func(b *Book, ms []Message) []Message {
-			b.states[701], b.confirmed = sent, b.confirmed-1
+			b.source.states[701], b.source.confirmed = sent, b.source.confirmed-1
 			return slices.Delete(ms, 700, 701)
 		}, want{}},
 		"unknown and there": {func(b *Book, ms []Message) []Message {
-			b.states[701], b.confirmed = sent, b.confirmed-1
+			b.source.states[701], b.source.confirmed = sent, b.source.confirmed-1
 			return ms
 		}, want{}},
 		"unknown and twice": {func(b *Book, ms []Message) []Message {
-			b.states[701], b.confirmed = sent, b.confirmed-1
+			b.source.states[701], b.source.confirmed = sent, b.source.confirmed-1
 			return append(ms, ms[700])
 		}, want{duplicated: 1}},
 		"all of it twice": {func(_ *Book, ms []Message) []Message { return append(ms, ms...) }, want{duplicated: 2000}},

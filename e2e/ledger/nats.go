@@ -26,7 +26,7 @@ func dialNATS(url string) (*nats.Conn, <-chan struct{}, error) {
 // subjects.
 func ProduceNATS(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
-	for next := 1; next <= b.Plan.Messages; {
+	for next := 1; b.more(next); {
 		var err error
 		if next, err = produceNATS(ctx, b, url, pace, m, next); err != nil {
 			return err
@@ -34,7 +34,7 @@ func ProduceNATS(ctx context.Context, b *Book, url string, pace Pace) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if next <= b.Plan.Messages {
+		if b.more(next) {
 			pause(ctx, redial)
 		}
 	}
@@ -76,7 +76,7 @@ func produceNATS(ctx context.Context, b *Book, url string, pace Pace, m *meter, 
 		}
 	})
 	next = first
-	for alive := true; alive && next <= b.Plan.Messages; {
+	for alive := true; alive && b.more(next); {
 		m.wait(ctx)
 		b.Sent(next)
 		// A second attempt of the client's own would come after later messages.

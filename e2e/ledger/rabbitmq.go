@@ -33,7 +33,7 @@ func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 // error.
 func ProduceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
-	for next := 1; next <= b.Plan.Messages; {
+	for next := 1; b.more(next); {
 		var err error
 		if next, err = produceRabbitMQ(ctx, b, url, pace, m, next); err != nil {
 			return err
@@ -41,7 +41,7 @@ func ProduceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace) error 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if next <= b.Plan.Messages {
+		if b.more(next) {
 			pause(ctx, redial)
 		}
 	}
@@ -102,7 +102,7 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 		return false
 	}
 	alive := true
-	for next = first; alive && next <= b.Plan.Messages; {
+	for next = first; alive && b.more(next); {
 		m.wait(ctx)
 		if alive = enter(); alive {
 			b.Sent(next)
