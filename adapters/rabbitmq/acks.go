@@ -7,26 +7,13 @@ import "slices"
 // acknowledged, single ones for the rest. It never sends "multiple" for a tag
 // that was sent before: the broker would not find it, and take all. // I1
 type ackRuns struct {
-	floor uint64   // all tags up to this one are acknowledged
-	ahead []uint64 // bits of the tags above it, as a ring
-	mask  uint64
-	sent  uint64 // tags acknowledged so far
+	floor uint64              // all tags up to this one are acknowledged
+	ahead map[uint64]struct{} // the tags above it that are; few, since relays go in order
+	sent  uint64              // tags acknowledged so far
 	tags  []uint64
 }
 
-// newAckRuns takes the largest number of tags outstanding at a time.
-func newAckRuns(outstanding int) *ackRuns {
-	size := uint64(64)
-	for size < uint64(outstanding)+1 {
-		size *= 2
-	}
-	return &ackRuns{ahead: make([]uint64, size/64), mask: size - 1}
-}
-
-func (a *ackRuns) bit(tag uint64) (*uint64, uint64) {
-	i := tag & a.mask
-	return &a.ahead[i/64], 1 << (i % 64)
-}
+func newAckRuns() *ackRuns { return &ackRuns{ahead: map[uint64]struct{}{}} }
 
 // add notes a tag to be acknowledged.
 func (a *ackRuns) add(tag uint64) { a.tags = append(a.tags, tag) }
@@ -42,24 +29,22 @@ func (a *ackRuns) flush(newest uint64, send func(tag uint64, multiple bool)) {
 		if tag <= a.floor || tag > newest {
 			continue
 		}
-		word, bit := a.bit(tag)
-		if *word&bit != 0 {
+		if _, again := a.ahead[tag]; again {
 			continue
 		}
 		a.sent++
 		if tag != a.floor+1 {
-			*word |= bit
+			a.ahead[tag] = struct{}{}
 			send(tag, false)
 			continue
 		}
 		a.floor, run = tag, tag
-		for {
-			word, bit := a.bit(a.floor + 1)
-			if *word&bit == 0 {
+		for len(a.ahead) > 0 {
+			if _, next := a.ahead[a.floor+1]; !next {
 				break
 			}
-			*word &^= bit
 			a.floor++
+			delete(a.ahead, a.floor)
 		}
 	}
 	if run > 0 {

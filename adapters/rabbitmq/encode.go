@@ -114,13 +114,10 @@ func (e *encoder) prepareHeaders() error {
 		e.repeated[name] = again
 	}
 	for i := range hs {
-		if !e.nativeHeader(&hs[i]) {
-			continue
-		}
-		if len(e.order) > 0 {
+		if e.nativeHeader(&hs[i]) {
+			e.order = bridge.AppendEscaped(e.order, hs[i].Name, nameSafe)
 			e.order = append(e.order, ' ')
 		}
-		e.order = bridge.AppendEscaped(e.order, hs[i].Name, nameSafe)
 	}
 	return nil
 }
@@ -246,8 +243,8 @@ func (e *encoder) headers(dst []byte) []byte {
 	e.carry.Each(func(name string, value []byte) {
 		dst = appendField(dst, name, bridge.TypeString, value)
 	})
-	if len(e.order) > 0 {
-		dst = appendField(dst, hopOrder, bridge.TypeString, e.order)
+	if n := len(e.order); n > 0 {
+		dst = appendField(dst, hopOrder, bridge.TypeString, e.order[:n-1])
 	}
 	switch {
 	case e.addID && e.addMode:

@@ -96,11 +96,11 @@ func (p *positions) ahead() []span {
 			spans, open = append(spans, span{e.offset, e.offset}), true
 		}
 	}
-	for _, s := range p.skip { // not delivered again yet
-		if len(spans) == maxSpans {
-			break
+	for _, s := range p.skip { // not passed again yet
+		if n := len(p.entries); n > 0 {
+			s.from = max(s.from, p.entries[n-1].offset+1)
 		}
-		if len(p.entries) == 0 || s.from > p.entries[len(p.entries)-1].offset {
+		if s.from = max(s.from, p.next); s.from <= s.to && len(spans) < maxSpans {
 			spans = append(spans, s)
 		}
 	}

@@ -1,0 +1,411 @@
+package rabbitmq
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+func kinds() map[string]*target {
+	key, err := bridge.ParseTemplate("{address}")
+	if err != nil {
+		panic(err)
+	}
+	return map[string]*target{
+		typeQuorum:  {kind: typeQuorum, queue: "q", persistent: true},
+		typeClassic: {kind: typeClassic, queue: "q", persistent: true},
+		typeStream:  {kind: typeStream, queue: "s", persistent: true},
+		toExchange:  {kind: toExchange, exchange: "x", key: key, persistent: true},
+		"transient": {kind: typeClassic, queue: "q"},
+	}
+}
+
+func testEncoder(t *target) *encoder {
+	return newEncoder(t, "bridge/relay", "guest", 1, 4096*8, newSizeLimit(1<<20))
+}
+
+// A fataler is what a *testing.T and a *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// collect reads frames back as a connection does.
+func collect(t fataler, frames []byte) []delivery {
+	t.Helper()
+	var s splitter
+	var k collector
+	s.attach(1, &k)
+	for len(frames) > 0 {
+		n := copy(s.space(), frames)
+		frames = frames[n:]
+		s.filled(n)
+		if f, err := s.next(); err != nil || f != nil {
+			t.Fatalf("frame %v, %v", f, err)
+		}
+	}
+	return k.got
+}
+
+type collector struct{ got []delivery }
+
+func (k *collector) deliver(d *delivery)      { k.got = append(k.got, *d) }
+func (*collector) confirm(uint64, bool, bool) {}
+func (*collector) flush()                     {}
+
+// asDelivery turns a publishing into the delivery that a broker makes of it.
+func asDelivery(t fataler, frames []byte) *delivery {
+	t.Helper()
+	c := cursor{b: frames}
+	c.take(7 + 4 + 2)
+	exchange, key := c.shortstr(), c.shortstr()
+	c.take(2) // flags, end
+	method, from := beginFrame(nil, frameMethod, 1)
+	method = append(method, 0, classBasic, 0, basicDeliver)
+	method = appendShortstr(method, "consumer")
+	method = binary.BigEndian.AppendUint64(method, 1)
+	method = append(method, 0)
+	method = appendShortstr(method, exchange)
+	method = appendShortstr(method, key)
+	got := collect(t, append(endFrame(method, from), c.b...))
+	if c.bad || len(got) != 1 {
+		t.Fatalf("%d messages in %d octets", len(got), len(frames))
+	}
+	return &got[0]
+}
+
+// sortHeaders does to a message what a stream does: its headers come back by name.
+func sortHeaders(d *delivery) {
+	type field struct {
+		name  string
+		t     bridge.Type
+		value []byte
+	}
+	var fields []field
+	if err := eachHeader(d, func(name []byte, t bridge.Type, value []byte) {
+		fields = append(fields, field{string(name), t, value})
+	}); err != nil {
+		panic(err)
+	}
+	sort.SliceStable(fields, func(i, j int) bool { return fields[i].name < fields[j].name })
+	var table []byte
+	for _, f := range fields {
+		table = appendField(table, f.name, f.t, f.value)
+	}
+	c := cursor{b: d.props}
+	flags := c.short()
+	for i := range 2 {
+		if flags&(1<<(15-i)) != 0 {
+			c.shortstr()
+		}
+	}
+	if flags&(1<<13) != 0 {
+		copy(d.props[len(d.props)-len(c.b)+4:], table)
+	}
+}
+
+var someTexts = []string{"", "a", "a ", "\x00", "\xff\xfe", "é", "a.b", "~%/= ", "\r\n", strings.Repeat("k", 255), strings.Repeat("k", 256)}
+
+func genText() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.SampledFrom(someTexts), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 40), func(b []byte) string { return string(b) }))
+}
+
+func genHeader() *rapid.Generator[bridge.Header] {
+	return rapid.Custom(func(t *rapid.T) bridge.Header {
+		h := bridge.Header{
+			Name: rapid.OneOf(genText(), rapid.SampledFrom([]string{"a", "b", "x-death", "CC", "x-own", "x-stream-offset", "x-delivery-count"})).Draw(t, "name"),
+			Type: bridge.Type(rapid.IntRange(0, int(bridge.TypeArray)).Draw(t, "type")),
+		}
+		if bridge.IsHop(h.Name) {
+			h.Name = "own"
+		}
+		switch n := lengthOf(h.Type); {
+		case h.Type == bridge.TypeNull:
+		case h.Type == bridge.TypeUint64:
+			h.Value = rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "value")
+		case h.Type == bridge.TypeBool:
+			h.Value = []byte{byte(rapid.IntRange(0, 1).Draw(t, "value"))}
+		case n > 0 && rapid.IntRange(0, 9).Draw(t, "whole") > 0:
+			h.Value = rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "value")
+		default: // tables and arrays that are none, and numbers of a wrong length, too
+			h.Value = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "value")
+		}
+		return h
+	})
+}
+
+func genMessage() *rapid.Generator[bridge.Message] {
+	return rapid.Custom(func(t *rapid.T) bridge.Message {
+		m := bridge.Message{
+			Key:     genText().Draw(t, "key"),
+			Address: bridge.Address{Space: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "space"), Name: genText().Draw(t, "name"), Partition: int32(rapid.IntRange(0, 3).Draw(t, "partition"))},
+			Headers: rapid.SliceOfN(genHeader(), 0, 6).Draw(t, "headers"),
+			Body:    rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(t, "body"),
+		}
+		if rapid.Bool().Draw(t, "null body") {
+			m.Body = nil
+		}
+		if len(m.Headers) == 0 {
+			m.Headers = nil
+		}
+		if v := genText().Draw(t, "id"); v != "" {
+			m.ID = bridge.ID{Value: v, Scope: bridge.Scope(rapid.IntRange(0, 1).Draw(t, "scope")), From: bridge.Provenance(rapid.IntRange(0, 2).Draw(t, "from"))}
+		}
+		for k := bridge.KindContentType; k <= bridge.KindKey; k++ {
+			if rapid.IntRange(0, 3).Draw(t, "has") > 0 {
+				continue
+			}
+			p := bridge.Property{Kind: k, Null: rapid.IntRange(0, 9).Draw(t, "null") == 0}
+			switch {
+			case p.Null:
+			case k.Number():
+				p.Num = rapid.SampledFrom([]int64{0, 1, 2, 9, 255, 256, -1, 1 << 40}).Draw(t, "num")
+			case k == bridge.KindUserID:
+				p.Text = rapid.SampledFrom([]string{"guest", "other", ""}).Draw(t, "user")
+			case k == bridge.KindExpiration:
+				p.Text = rapid.SampledFrom([]string{"0", "60000", "soon", "007", "", "4294967295", "4294967296"}).Draw(t, "expiration")
+			default:
+				p.Text = genText().Draw(t, "text")
+			}
+			m.Properties = append(m.Properties, p)
+		}
+		switch rapid.IntRange(0, 3).Draw(t, "time") {
+		case 0:
+			m.Time = time.Unix(1_700_000_000, 123)
+		case 1:
+			if p, ok := m.Property(bridge.KindTimestamp); ok && !p.Null {
+				m.Time = time.Unix(p.Num, 0)
+			}
+		}
+		if rapid.Bool().Draw(t, "expires") {
+			m.Expires = time.Unix(1_800_000_000, 7)
+		}
+		return m
+	})
+}
+
+// same compares two messages in all but what a hop may not keep.
+func same(a, b *bridge.Message) error {
+	switch {
+	case a.Key != b.Key, a.ID != b.ID, a.Address != b.Address:
+		return fmt.Errorf("key %q %q, id %v %v, address %v %v", a.Key, b.Key, a.ID, b.ID, a.Address, b.Address)
+	case (a.Body == nil) != (b.Body == nil), !bytes.Equal(a.Body, b.Body):
+		return fmt.Errorf("body %q %q", a.Body, b.Body)
+	case !slices.EqualFunc(a.Headers, b.Headers, func(x, y bridge.Header) bool {
+		return x.Name == y.Name && x.Type == y.Type && bytes.Equal(x.Value, y.Value)
+	}):
+		return fmt.Errorf("headers %q, want %q", b.Headers, a.Headers)
+	case !a.Time.Equal(b.Time), !a.Expires.Equal(b.Expires):
+		return fmt.Errorf("times %v %v, %v %v", a.Time, b.Time, a.Expires, b.Expires)
+	case len(a.Properties) != len(b.Properties):
+		return fmt.Errorf("properties %v, want %v", b.Properties, a.Properties)
+	}
+	for _, p := range a.Properties {
+		if !slices.Contains(b.Properties, p) {
+			return fmt.Errorf("properties %v, want %v", b.Properties, a.Properties)
+		}
+	}
+	return nil
+}
+
+// A message from anywhere that goes to any target and comes back is the same. // I3
+func TestAnyMessageComesBack(t *testing.T) {
+	for name, target := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			e := testEncoder(target)
+			c := decoder{}
+			rapid.Check(t, func(t *rapid.T) {
+				m := genMessage().Draw(t, "message")
+				frames, err := e.append(nil, &m)
+				if bridge.ReasonOf(err) == bridge.ReasonName && len(m.Address.Name) > 255 {
+					return
+				}
+				if err != nil {
+					t.Fatalf("encode: %v", err)
+				}
+				d := asDelivery(t, frames)
+				if target.kind == typeStream {
+					sortHeaders(d)
+				}
+				var got bridge.Delivery
+				if err := c.decode(d, 7, &got); err != nil {
+					t.Fatalf("decode: %v", err)
+				}
+				if err := same(&m, &got.Message); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// Properties and headers as a producer wrote them, octet for octet, come back
+// octet for octet in meaning: what was decoded and encoded decodes to the same.
+func FuzzNativeComesBack(f *testing.F) {
+	f.Add([]byte{0, 0}, []byte("body"))
+	for name := range kinds() {
+		e := testEncoder(kinds()[name])
+		m := bridge.Message{
+			Body: []byte("b"), ID: bridge.ID{Value: "i"},
+			Headers:    []bridge.Header{{Name: "h", Value: []byte("v")}, {Name: "t", Type: bridge.TypeTable, Value: []byte("\x01aI\x00\x00\x00\x07")}},
+			Properties: []bridge.Property{{Kind: bridge.KindPriority}, {Kind: bridge.KindContentType, Text: "text/plain"}},
+		}
+		frames, err := e.append(nil, &m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(asDelivery(f, frames).props, []byte("body"))
+	}
+	targets := kinds()
+	f.Fuzz(func(t *testing.T, props, body []byte) {
+		var c decoder
+		var first, second bridge.Delivery
+		d := delivery{exchange: []byte("x"), key: []byte("k"), props: props, body: body}
+		if c.decode(&d, 1, &first) != nil {
+			return // no broker lets it in
+		}
+		for name, target := range targets {
+			frames, err := testEncoder(target).append(nil, &first.Message)
+			if err != nil {
+				if bridge.ClassOf(err) != bridge.Rejected {
+					t.Fatalf("%s: %v", name, err)
+				}
+				continue
+			}
+			back := asDelivery(t, frames)
+			if target.kind == typeStream {
+				sortHeaders(back)
+			}
+			if err := c.decode(back, 2, &second); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if err := same(&first.Message, &second.Message); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// Whatever a broker sends, reading it ends in messages or an error.
+func FuzzFrames(f *testing.F) {
+	frames, err := testEncoder(kinds()[typeQuorum]).append(nil, &bridge.Message{Body: []byte("b")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(frames)
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		var s splitter
+		var k collector
+		s.attach(1, &k)
+		s.attach(0, nil)
+		for len(octets) > 0 {
+			n := copy(s.space(), octets)
+			octets = octets[n:]
+			s.filled(n)
+			for {
+				frame, err := s.next()
+				if err != nil {
+					return
+				}
+				if frame == nil {
+					break
+				}
+			}
+		}
+		var c decoder
+		var into bridge.Delivery
+		for i := range k.got {
+			if err := c.decode(&k.got[i], 0, &into); err == nil && into.Body == nil && len(c.hops) == 0 {
+				t.Fatal("a null body out of AMQP")
+			}
+		}
+	})
+}
+
+// A hop header that cannot be read leaves the message as it is, and no sink of
+// this adapter takes it.
+func TestUnreadableHopHeadersPark(t *testing.T) {
+	table := appendField(nil, "n", bridge.TypeString, []byte("1"))
+	table = appendField(table, bridge.HopID, bridge.TypeString, []byte("no id"))
+	props := binary.BigEndian.AppendUint16(nil, 1<<13)
+	props = append(binary.BigEndian.AppendUint32(props, uint32(len(table))), table...)
+	var c decoder
+	var got bridge.Delivery
+	if err := c.decode(&delivery{props: props, body: []byte("b")}, 1, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Headers) != 2 || got.Headers[1].Name != bridge.HopID || !got.ID.IsZero() {
+		t.Fatalf("headers %v, id %v", got.Headers, got.ID)
+	}
+	_, err := testEncoder(kinds()[typeQuorum]).append(nil, &got.Message)
+	if bridge.ReasonOf(err) != bridge.ReasonPoison {
+		t.Fatalf("a sink answers %v", err)
+	}
+}
+
+func TestRejects(t *testing.T) {
+	e := testEncoder(kinds()[toExchange])
+	for name, c := range map[string]struct {
+		m    bridge.Message
+		want bridge.Reason
+	}{
+		"body above the limit":        {bridge.Message{Body: make([]byte, 1<<20+1)}, bridge.ReasonOversized},
+		"routing key of 256 octets":   {bridge.Message{Address: bridge.Address{Name: strings.Repeat("k", 256)}}, bridge.ReasonName},
+		"headers larger than a frame": {bridge.Message{Headers: []bridge.Header{{Name: "h", Value: make([]byte, 1<<15)}}}, bridge.ReasonOversized},
+	} {
+		dst, err := e.append([]byte("before"), &c.m)
+		if bridge.ReasonOf(err) != c.want || string(dst) != "before" {
+			t.Errorf("%s: %v, %d octets", name, err, len(dst))
+		}
+	}
+	if _, err := e.append(nil, &bridge.Message{Body: make([]byte, 1<<20)}); err != nil {
+		t.Errorf("a body of the limit: %v", err)
+	}
+}
+
+// Different values give different keys, wherever they stand in a template.
+func FuzzRoutingKeys(f *testing.F) {
+	f.Add("a.b", "a%2Eb", "x", "y")
+	tpl, err := bridge.ParseTemplate("t.{key}.{exchange}.{address}")
+	if err != nil {
+		f.Fatal(err)
+	}
+	to := &target{kind: toExchange, exchange: "x", key: tpl}
+	f.Fuzz(func(t *testing.T, k1, k2, a1, a2 string) {
+		m1 := bridge.Message{Key: k1, Address: bridge.Address{Space: a2, Name: a1}}
+		m2 := bridge.Message{Key: k2, Address: bridge.Address{Space: a1, Name: a2}}
+		r1, err1 := to.routingKey(nil, &m1)
+		r2, err2 := to.routingKey(nil, &m2)
+		if err1 != nil || err2 != nil {
+			return
+		}
+		if string(r1) == string(r2) && (k1 != k2 || a1 != a2) {
+			t.Fatalf("%q and %q both give %q", []string{k1, a2, a1}, []string{k2, a1, a2}, r1)
+		}
+	})
+}
+
+// The names of the bridge's own things are different for different parts, and
+// never longer than AMQP allows.
+func FuzzNames(f *testing.F) {
+	f.Add("a", "b.c", "a.b", "c")
+	f.Add(strings.Repeat("x", 300), "1", strings.Repeat("x", 300), "2")
+	f.Fuzz(func(t *testing.T, a1, a2, b1, b2 string) {
+		a, b := ownName(a1, a2), ownName(b1, b2)
+		if len(a) > 255 || len(b) > 255 {
+			t.Fatalf("%d and %d octets", len(a), len(b))
+		}
+		if a == b && (a1 != b1 || a2 != b2) {
+			t.Fatalf("%q and %q both give %s", []string{a1, a2}, []string{b1, b2}, a)
+		}
+	})
+}
