@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/crossfade-mq/crossfade/e2e/brokers"
+	"github.com/crossfade-mq/crossfade/e2e/ledger"
+)
+
+// The kinds of taps, and of queues and streams as targets.
+const (
+	quorum  = "quorum"
+	classic = "classic"
+	stream  = "stream"
+)
+
+var allTypes = []string{quorum, classic, stream}
+
+// The duplicates windows of the target streams.
+const (
+	smallest = 100 * time.Millisecond // what the server takes
+	usual    = 2 * time.Minute        // its default
+)
+
+// channel opens a channel of RabbitMQ for the time of the story.
+func channel(t testing.TB, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+// withJetStream does something with JetStream on a connection of its own.
+func withJetStream(t testing.TB, url string, f func(context.Context, jetstream.JetStream) error) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = f(ctx, js)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addStream makes a stream for the time of the story.
+func (s *scene) addStream(name string, duplicates time.Duration) {
+	s.t.Helper()
+	withJetStream(s.t, s.nats, func(ctx context.Context, js jetstream.JetStream) error {
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name + ".>"}, Duplicates: duplicates})
+		return err
+	})
+	s.t.Cleanup(func() {
+		withJetStream(s.t, s.nats, func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, name) })
+	})
+}
+
+// addQueue makes a queue or stream of RabbitMQ for the time of the story.
+func (s *scene) addQueue(name, kind string, args amqp.Table) {
+	s.t.Helper()
+	if args == nil {
+		args = amqp.Table{}
+	}
+	args["x-queue-type"] = kind
+	ch := channel(s.t, s.rabbit)
+	if _, err := ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _, _ = channel(s.t, s.rabbit).QueueDelete(name, false, false, false) })
+	s.settle(ch)
+}
+
+// settle waits until a kill of RabbitMQ leaves what was just made usable.
+func (s *scene) settle(ch *amqp.Channel) {
+	_ = ch.Close()
+	if s.disturb[brokers.KindRabbitMQ] != nil {
+		<-time.After(brokers.Settling)
+	}
+}
+
+// fromRabbitMQ plays the load into a topic exchange, and relays each of the taps
+// into a JetStream stream of its own.
+func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
+	s.t.Helper()
+	ch := channel(s.t, s.rabbit)
+	if err := ch.ExchangeDeclare(s.name, "topic", true, false, false, false, nil); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = channel(s.t, s.rabbit).ExchangeDelete(s.name, false, false) })
+	_ = ch.Close()
+	s.source, s.produce = s.rabbit, ledger.ProduceRabbitMQ
+	s.load.Space, s.load.Carries = s.name, ledger.CarriesAll
+	for _, tap := range taps {
+		if tap == stream {
+			s.load.Carries = ledger.CarriesStream
+		}
+		to := s.name + "-" + tap
+		s.addStream(to, duplicates)
+		s.relays = append(s.relays, &relay{
+			name:   tap + "-tap",
+			from:   fmt.Sprintf("{system: rabbit, tap: %s, bindings: [{exchange: %s, routing_key: %q}]}", tap, s.name, "#"),
+			to:     fmt.Sprintf("{system: jet, stream: %s, subject: %q}", to, to+".{routing_key}"),
+			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }},
+			reader: &ledger.NATSReader{URL: s.nats, Stream: to},
+		})
+	}
+	return s
+}
+
+// fromJetStream plays the load into a stream, and relays it to a queue or stream
+// of RabbitMQ of each kind.
+func (s *scene) fromJetStream(kinds ...string) *scene {
+	s.t.Helper()
+	s.addStream(s.name, usual)
+	s.source, s.produce = s.nats, ledger.ProduceNATS
+	s.load.Prefix, s.load.Carries = s.name+".", ledger.CarriesText
+	for _, kind := range kinds {
+		to := s.name + "-" + kind
+		s.addQueue(to, kind, nil)
+		r := &relay{
+			name:    "to-" + kind,
+			from:    fmt.Sprintf("{system: jet, stream: %s}", s.name),
+			to:      fmt.Sprintf("{system: rabbit, queue: %s, type: %s}", to, kind),
+			more:    fmt.Sprintf("id: {header: %s}", ledger.IDHeader),
+			book:    &ledger.Book{Subject: func(string) string { return to }},
+			reader:  &ledger.RabbitMQReader{URL: s.rabbit, Queue: to, Stream: kind == stream},
+			repeats: kind != stream,
+		}
+		if kind == stream {
+			r.to = fmt.Sprintf("{system: rabbit, stream: %s}", to)
+		}
+		s.relays = append(s.relays, r)
+	}
+	return s
+}
+
+// sizedLoad sets how much is produced: at least so many messages, and up to a
+// limit for as long as faults are still to come.
+func (s *scene) sizedLoad(keys ledger.Keys, least, rate int) *scene {
+	s.load.Seed, s.load.Keys = s.rng.Uint64()%1000, keys
+	s.least, s.load.Messages = least, least+max(least/2, 120*max(rate, 1000))
+	s.pace.Rate = rate
+	return s
+}
