@@ -75,7 +75,9 @@ func ExampleFromOrigin() {
 
 // … and else from its content, which two legitimate messages may share.
 func ExampleFromContent() {
-	fmt.Println(dedupe.FromContent([]byte("cpu"), []byte("21.5")) == dedupe.FromContent([]byte("cpu"), []byte("21.5")))
+	once := dedupe.FromContent([]byte("cpu"), []byte("21.5"))
+	again := dedupe.FromContent([]byte("cpu"), []byte("21.5"))
+	fmt.Println(once == again)
 	fmt.Println(dedupe.FromContent([]byte("cpu"), []byte("21.5")) == dedupe.FromContent([]byte("cpu2"), []byte("1.5")))
 	// Output:
 	// true

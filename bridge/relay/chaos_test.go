@@ -27,7 +27,6 @@ type history struct {
 	anySubset bool
 	mu        sync.Mutex
 	struck    map[string]int // faults by kind
-	balanced  bool
 	unbalance string
 }
 

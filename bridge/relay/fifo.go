@@ -48,8 +48,3 @@ func (f *fifo[T]) grow() {
 	}
 	f.ring, f.head, f.tail = bigger, 0, uint64(n)
 }
-
-func (f *fifo[T]) reset() {
-	clear(f.ring)
-	f.head, f.tail = 0, 0
-}

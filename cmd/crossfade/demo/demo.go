@@ -246,7 +246,7 @@ func (d *demo) verdict() Verdict {
 // summary prints the verdict, and is an error unless it is clean.
 func (d *demo) summary() error {
 	v := d.verdict()
-	c := d.engine.Readings()[0].Snapshot.Counts
+	c := d.engine.Readings()[0].Counts
 	_, err := fmt.Fprintf(d.out, `
 produced    %9d   confirmed by the incumbent
 read        %9d   from the candidate, by a reader of its own

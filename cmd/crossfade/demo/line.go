@@ -88,7 +88,7 @@ func (d *demo) describe(up time.Duration, rate float64, v Verdict) string {
 		behind = produced - v.Read
 	}
 	lag := time.Duration(0)
-	if s := r.Snapshot.OldestUnsettled; !s.IsZero() {
+	if s := r.OldestUnsettled; !s.IsZero() {
 		lag = max(0, time.Since(s))
 	}
 	text := fmt.Sprintf("%5s  %7.0f msg/s  lag %6d msgs %6s  reordered %d  duplicated %d  lost %d  %s",
