@@ -3,6 +3,7 @@ package nats
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -62,6 +63,12 @@ func (c *SystemConfig) finish(name string) error {
 	for _, u := range c.URLs {
 		if strings.TrimSpace(u) != u || u == "" || strings.ContainsAny(u, ",") {
 			return wrong("url %q: one address each; several go under urls", redacted(u))
+		}
+		if !strings.Contains(u, "://") {
+			u = "nats://" + u
+		}
+		if p, err := url.Parse(u); err != nil || p.Hostname() == "" {
+			return wrong("url %q: is not an address, such as nats://HOST:4222", redacted(u)) // the parser's own words may hold a password
 		}
 	}
 	ways := 0

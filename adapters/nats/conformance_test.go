@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -108,23 +109,15 @@ func coreFixture(s *testServer) func(adaptertest.T) adaptertest.Fixture {
 			}
 			return adaptertest.Process{Source: source, Sink: sink, Kill: sys.kill}
 		}
-		var mu sync.Mutex
-		var heard []bridge.Message
-		_, err := nc.Subscribe(name+"-to.>", func(m *nats.Msg) {
-			mu.Lock()
-			defer mu.Unlock()
-			p, err := plainMessage(m.Subject, m.Header, m.Data)
-			if err != nil {
-				p.Key = err.Error()
-			}
-			heard = append(heard, p)
-		})
+		heard, err := nc.SubscribeSync(name + "-to.>")
 		if err == nil {
 			err = nc.Flush()
 		}
 		if err != nil {
 			t.Fatalf("subscribe: %v", err)
 		}
+		var mu sync.Mutex
+		var all []bridge.Message
 		return adaptertest.Fixture{
 			Start: func(adaptertest.T) adaptertest.Process { return process(name+"-from", name+"-to") },
 			Put: func(_ context.Context, msgs []bridge.Message) error {
@@ -140,7 +133,23 @@ func coreFixture(s *testServer) func(adaptertest.T) adaptertest.Fixture {
 			Read: func(context.Context) ([]bridge.Message, error) {
 				mu.Lock()
 				defer mu.Unlock()
-				return append([]bridge.Message(nil), heard...), nil
+				if err := nc.FlushTimeout(5 * time.Second); err != nil { // then all that the server has is here
+					return nil, err
+				}
+				for {
+					m, err := heard.NextMsg(time.Millisecond)
+					if errors.Is(err, nats.ErrTimeout) {
+						return append([]bridge.Message(nil), all...), nil
+					}
+					if err != nil {
+						return nil, err
+					}
+					p, err := plainMessage(m.Subject, m.Header, m.Data)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, p)
+				}
 			},
 			Loop:    func(adaptertest.T) adaptertest.Process { return process(name+"-loop", name+"-loop") },
 			Restart: func(context.Context) error { s.restart(t); return nil },

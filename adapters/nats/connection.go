@@ -33,6 +33,7 @@ type connection struct {
 
 	mu    sync.Mutex
 	raw   net.Conn
+	dial  error // of the latest server tried
 	fault error // what the server said in passing that ends the session
 }
 
@@ -54,6 +55,9 @@ func (s *system) connect(ctx context.Context, name string) (*connection, error) 
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if errors.Is(err, nats.ErrNoServers) && c.dial != nil {
+			err = c.dial
 		}
 		return nil, s.refused(err)
 	}
@@ -241,12 +245,9 @@ func (f dialFunc) Dial(network, address string) (net.Conn, error) { return f(net
 func (c *connection) dialer(ctx context.Context) dialFunc {
 	return func(network, address string) (net.Conn, error) {
 		raw, err := (&net.Dialer{Timeout: c.system.config.ConnectTimeout}).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.raw = raw
-		return raw, nil
+		c.raw, c.dial = raw, err
+		return raw, err
 	}
 }

@@ -92,6 +92,14 @@ func (w *watchedLane) deliver(t *testing.T, msgs []*bridge.Message) {
 	}
 }
 
+// try sends what is going to be refused; the refusal may be faster than the rest.
+func (w *watchedLane) try(t *testing.T, msgs []*bridge.Message) {
+	t.Helper()
+	if n, err := w.Send(t.Context(), msgs); n == 0 && err != nil {
+		t.Fatalf("send: %v", err)
+	}
+}
+
 func (w *watchedLane) recall(t *testing.T, n int) []string {
 	t.Helper()
 	var ids []string
@@ -153,9 +161,7 @@ func TestFenceRefusesZombie(t *testing.T) {
 			zombie.deliver(t, numbered(1, 4, withID))
 			successor := openLane(t, open())
 			successor.deliver(t, numbered(4, 6, withID))
-			if n, err := zombie.Send(t.Context(), numbered(90, 95, withID)); err != nil {
-				t.Fatalf("late send: %d, %v", n, err)
-			}
+			zombie.try(t, numbered(90, 95, withID))
 			places, err := zombie.await(t, 8)
 			if len(places) != 3 || err == nil || bridge.ClassOf(err) != bridge.Transient {
 				t.Fatalf("the zombie settled %d and ended with %v", len(places), err)
@@ -197,9 +203,7 @@ func TestFenceTellsSuccessor(t *testing.T) {
 		if got := fmt.Sprint(successor.recall(t, 10)); got != "[id-1 id-2]" {
 			t.Fatalf("recalled %s: what lands behind Open is not to be seen", got)
 		}
-		if _, err := successor.Send(t.Context(), numbered(3, 8, true)); err != nil {
-			t.Fatal(err)
-		}
+		successor.try(t, numbered(3, 8, true))
 		if places, err := successor.await(t, 1); len(places) != 0 || err == nil {
 			t.Fatalf("the successor settled %d, %v", len(places), err)
 		}
@@ -277,9 +281,7 @@ func TestRepeatEndsLane(t *testing.T) {
 	l.deliver(t, numbered(3, 4, true))
 	l.end()
 	l = openLane(t, o)
-	if _, err := l.Send(t.Context(), numbered(1, 9, true)); err != nil {
-		t.Fatal(err)
-	}
+	l.try(t, numbered(1, 9, true))
 	places, err := l.await(t, 8)
 	if len(places) != 3 || !places[2].Repeat || places[2].Position != 1 || places[1].Repeat || !errors.Is(err, errRepeat) {
 		t.Fatalf("settled %+v, ended with %v", places, err)

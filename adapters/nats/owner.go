@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +16,9 @@ import (
 func ownerSubject(id bridge.Identity) string {
 	return "crossfade." + tokenOf(id.Bridge) + ".owner." + tokenOf(id.Relay)
 }
+
+// ownerAnswer begins the answer; the name of the process follows.
+const ownerAnswer = "crossfade owner "
 
 // ownerWait is how long a session that seems to live may take to say so. It is
 // only waited for where the server has not noticed yet that its process died, or
@@ -29,14 +33,16 @@ const ownerWait = time.Second
 func (c *connection) standBy(ctx context.Context, id bridge.Identity) error {
 	ctx, cancel := context.WithTimeout(ctx, ownerWait)
 	defer cancel()
-	m, err := c.RequestWithContext(ctx, ownerSubject(id), []byte(c.system.process))
+	m, err := c.RequestWithContext(ctx, ownerSubject(id), nil)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded):
 		return nil
 	case err != nil:
 		return c.failed(ctx, "ask for another process of this relay", err)
-	case string(m.Data) == c.system.process:
-		return nil // an abandoned session of our own
+	}
+	other, ok := strings.CutPrefix(string(m.Data), ownerAnswer)
+	if !ok || other == c.system.process {
+		return nil // a stream that takes every subject has answered, or an abandoned session of our own
 	}
 	return fmt.Errorf("%s: %s: relay %s: another process runs it; standing by", Kind, c.system.name, id)
 }
@@ -45,7 +51,7 @@ func (c *connection) standBy(ctx context.Context, id bridge.Identity) error {
 func (c *connection) answer(id bridge.Identity) error {
 	_, err := c.Subscribe(ownerSubject(id), func(m *nats.Msg) {
 		if m.Reply != "" {
-			_ = c.Publish(m.Reply, []byte(c.system.process)) // fails only with the connection
+			_ = c.Publish(m.Reply, []byte(ownerAnswer+c.system.process)) // fails only with the connection
 		}
 	})
 	return err
