@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What a part of the bridge has to be allowed.
@@ -18,10 +19,19 @@ type permission struct {
 }
 
 // permissions asks the server what the user may do. It tells that of itself to
-// every user, since version 2.10 and by default.
+// every user, since version 2.10 and by default. The question goes over a
+// connection of its own, since it may be refused like any other publish.
 func (p *preflight) permissions(ctx context.Context, n needs) {
 	const subject = "permissions"
-	answer, err := p.conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	conn, err := p.system.connect(ctx, "crossfade check")
+	if err != nil {
+		p.failed("connection", err, "")
+		return
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	answer, err := conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
 	var info struct {
 		Data struct {
 			User        string `json:"user"`
