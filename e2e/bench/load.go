@@ -14,7 +14,7 @@ const (
 	bodySize = 200
 )
 
-// Keys says how messages are spread over keys.
+// keys says how messages are spread over keys.
 type keys string
 
 // The distributions.

@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"sync"
 
 	"github.com/crossfade-mq/crossfade/adapters/memory"
 	"github.com/crossfade-mq/crossfade/bridge"
-	"github.com/crossfade-mq/crossfade/bridge/relay"
+)
+
+// The contestants in memory.
+const (
+	bare       = "relay, bare"
+	memoryOne  = "relay, adapters/memory"
+	memoryFour = "relay, adapters/memory, 4 lanes"
+	memoryGate = "relay, adapters/memory, one of a key in flight"
 )
 
 // memoryRelay moves messages between two streams of adapters/memory.
@@ -50,7 +55,6 @@ func fillMemory(s *memory.Stream, n int) {
 			batch = batch[:0]
 		}
 	}
-	s.End()
 }
 
 func sample(l *load, i int) bridge.Message {
@@ -62,63 +66,65 @@ func sample(l *load, i int) bridge.Message {
 // bareRelay moves messages from a source that has them all ready to a sink that
 // settles at once: what is left is the relay itself.
 func bareRelay(ctx context.Context, j job, w *watch) error {
-	id := bridge.Identity{Bridge: "bench", Relay: "bare"}
-	src := &readySource{stream: &bridge.Stream{System: "bench", Name: "in", Replayable: true}, n: j.Messages}
 	l := newLoad(j.Messages, uniform, "m", "")
+	src := &readySource{stream: &bridge.Stream{System: "bench", Name: "in", Replayable: true}}
 	for i := range j.Messages {
-		src.msgs = append(src.msgs, sample(l, i))
+		src.messages = append(src.messages, sample(l, i))
 	}
-	traits := bridge.SinkTraits{Durable: true, Fence: bridge.FenceExpect, Lanes: 1}
-	r, err := relay.New(relay.Config{
-		Identity:     id,
-		Source:       func(context.Context) (bridge.Source, error) { return watched(src, w, j.Messages, nil), nil },
-		SourceTraits: bridge.SourceTraits{Ordered: true, Durable: true, Replayable: true},
-		Sink:         func(context.Context) (bridge.Sink, error) { return readySink{}, nil },
-		SinkTraits:   traits,
-	})
-	if err != nil {
-		return err
-	}
-	return r.Run(ctx)
+	return relayAll(ctx, j, w, src, readySink{}, nil)
 }
 
-// A readySource delivers messages that it holds ready.
+// A readySource delivers messages that it holds ready. It is its own opener.
 type readySource struct {
-	stream *bridge.Stream
-	msgs   []bridge.Message
-	n      int
-	mu     sync.Mutex
-	acked  int
-	next   int
-	ended  chan struct{}
-	once   sync.Once
+	stream   *bridge.Stream
+	messages []bridge.Message
+	next     int
 }
 
-func (s *readySource) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
-	n := min(len(into), s.n-s.next)
-	if n == 0 {
-		return 0, io.EOF
-	}
-	for i := range n {
-		d := &into[i]
-		d.Message = s.msgs[s.next+i]
-		d.Origin = bridge.Origin{Stream: s.stream, Offset: uint64(s.next + i)}
-		d.Receipt = bridge.Receipt{Seq: uint64(s.next + i)}
-	}
-	s.next += n
-	return n, nil
+func (s *readySource) Traits() bridge.SourceTraits {
+	return bridge.SourceTraits{Ordered: true, Durable: true, Replayable: true}
 }
-
+func (s *readySource) Open(context.Context) (bridge.Source, error) { return s, nil }
+func (s *readySource) Describe() string                            { return "messages held ready" }
 func (s *readySource) Ack(context.Context, []bridge.Receipt) error { return nil }
 func (s *readySource) Close() error                                { return nil }
 
-// A readySink settles within Send.
+func (s *readySource) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	n := copyDeliveries(into, s)
+	if n > 0 {
+		return n, nil
+	}
+	<-ctx.Done()
+	return 0, context.Cause(ctx)
+}
+
+func copyDeliveries(into []bridge.Delivery, s *readySource) int {
+	n := min(len(into), len(s.messages)-s.next)
+	for i := range n {
+		d := &into[i]
+		d.Message = s.messages[s.next]
+		d.Origin = bridge.Origin{Stream: s.stream, Offset: uint64(s.next)}
+		d.Receipt = bridge.Receipt{Seq: uint64(s.next)}
+		s.next++
+	}
+	return n
+}
+
+// A readySink settles within Send. It is its own opener and its own sink.
 type readySink struct{}
 
-func (readySink) Open(_ context.Context, _ int, settled bridge.Settled) (bridge.Lane, error) {
-	return &readyLane{settled: settled}, nil
+func (readySink) Traits() bridge.SinkTraits {
+	return bridge.SinkTraits{Durable: true, Fence: bridge.FenceExpect, Lanes: 1}
 }
-func (readySink) Close() error { return nil }
+func (readySink) Open(context.Context) (bridge.Sink, error) { return readySession{}, nil }
+func (readySink) Describe() string                          { return "nowhere" }
+
+type readySession struct{}
+
+func (readySession) Open(_ context.Context, _ int, settled bridge.Settled) (bridge.Lane, error) {
+	return &readyLane{settled}, nil
+}
+func (readySession) Close() error { return nil }
 
 type readyLane struct{ settled bridge.Settled }
 
@@ -129,5 +135,5 @@ func (l *readyLane) Send(ctx context.Context, msgs []*bridge.Message) (int, erro
 	l.settled(len(msgs), nil, nil)
 	return len(msgs), nil
 }
-func (l *readyLane) Close() error { return nil }
 
+func (l *readyLane) Close() error { return nil }

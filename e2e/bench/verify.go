@@ -68,4 +68,3 @@ func (c *check) done() error {
 	}
 	return nil
 }
-
