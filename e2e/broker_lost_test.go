@@ -7,43 +7,54 @@ import (
 	"github.com/crossfade-mq/crossfade/e2e/ledger"
 )
 
-// brokerLost restarts and kills a broker in turn, under load.
-func brokerLost(s *scene, kind brokers.Kind) {
+// brokerLost kills and restarts a broker in turn, under the load of all scenes at
+// once: a start of RabbitMQ takes long.
+func brokerLost(kind brokers.Kind, scenes ...*scene) {
+	for _, s := range scenes {
+		s.begin()
+	}
 	n := sized(3, 10)
 	for i := range 2 * n {
-		s.due(i, 2*n)
+		for _, s := range scenes {
+			s.due(i, 2*n)
+		}
+		for _, s := range scenes {
+			if i%2 == 0 {
+				s.note("kill -9 of " + string(kind))
+			} else {
+				s.note("restart of " + string(kind))
+			}
+		}
+		server := scenes[0].server(kind)
 		if i%2 == 0 {
-			s.killServer(kind)
+			scenes[0].do(server.Kill)
+			scenes[0].do(server.Start)
 		} else {
-			s.restartServer(kind)
+			scenes[0].do(server.Restart)
 		}
 	}
-	s.finish(patience)
-	s.expectNothingWrong()
+	for _, s := range scenes {
+		s.finish(patience)
+		s.expectNothingWrong()
+	}
 }
 
-func TestTargetBrokerLost(t *testing.T) {
-	t.Run("JetStream", func(t *testing.T) {
-		s := newScene(t, "RabbitMQ → JetStream, the target broker lost", brokers.KindNATS)
-		s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(20_000, 1_000_000), sized(3000, 0)).begin()
-		brokerLost(s, brokers.KindNATS)
-	})
-	t.Run("RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
-		s.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(20_000, 1_000_000), sized(1000, 10_000)).begin()
-		brokerLost(s, brokers.KindRabbitMQ)
-	})
+func TestNATSLost(t *testing.T) {
+	target := newScene(t, "RabbitMQ → JetStream, the target broker lost", brokers.KindNATS)
+	target.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(1500, 0))
+	source := newScene(t, "JetStream → RabbitMQ, the source broker lost", brokers.KindNATS)
+	source.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(1500, 0))
+	brokerLost(brokers.KindNATS, target, source)
 }
 
-func TestSourceBrokerLost(t *testing.T) {
-	t.Run("RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
-		s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(20_000, 1_000_000), sized(3000, 0)).begin()
-		brokerLost(s, brokers.KindRabbitMQ)
-	})
-	t.Run("JetStream", func(t *testing.T) {
-		s := newScene(t, "JetStream → RabbitMQ, the source broker lost", brokers.KindNATS)
-		s.fromJetStream(allTypes...).sizedLoad(ledger.Zipf10k, sized(20_000, 1_000_000), sized(3000, 0)).begin()
-		brokerLost(s, brokers.KindNATS)
-	})
+// The stream tap has an exchange of its own: for a moment after a crash RabbitMQ
+// does not route to streams, and confirms what other queues of the exchange got.
+func TestRabbitMQLost(t *testing.T) {
+	source := newScene(t, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
+	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 0))
+	log := newScene(t, "RabbitMQ stream → JetStream, the source broker lost", brokers.KindRabbitMQ)
+	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 0))
+	target := newScene(t, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
+	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 0))
+	brokerLost(brokers.KindRabbitMQ, source, log, target)
 }

@@ -239,20 +239,6 @@ func (s *scene) server(kind brokers.Kind) *brokers.Server {
 	return s.disturb[kind]
 }
 
-// killServer is kill -9 and a new start; restartServer an orderly one.
-func (s *scene) killServer(kind brokers.Kind) {
-	s.t.Helper()
-	s.note("kill -9 of " + string(kind))
-	s.do(s.server(kind).Kill)
-	s.do(s.server(kind).Start)
-}
-
-func (s *scene) restartServer(kind brokers.Kind) {
-	s.t.Helper()
-	s.note("restart of " + string(kind))
-	s.do(s.server(kind).Restart)
-}
-
 func (s *scene) do(f func(context.Context) error) {
 	s.t.Helper()
 	if err := f(context.Background()); err != nil {
