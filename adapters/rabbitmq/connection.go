@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -24,15 +23,18 @@ const closeGrace = time.Second
 // and nothing of one session means anything in the next. The library's own
 // recovery stays off, because it would send old delivery tags on new channels.
 type session struct {
-	conn    *amqp.Connection
-	sock    *socket
-	broker  broker
-	what    string
-	user    string
-	mu      sync.Mutex // one channel is opened at a time
-	closing atomic.Bool
-	once    sync.Once
-	watches sync.WaitGroup
+	conn   *amqp.Connection
+	sock   *socket
+	broker broker
+	what   string
+	user   string
+	wait   time.Duration // how long an answer may take where nothing else bounds it
+	mu     sync.Mutex    // one channel is opened at a time
+	once   sync.Once
+
+	life    sync.Mutex
+	closing bool           // nothing is started any more
+	started sync.WaitGroup // what cut waits for
 }
 
 // A broker is what the server says of itself.
@@ -81,7 +83,7 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 		}
 		return nil, setupError(what+": connect to "+s.address, err)
 	}
-	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username}
+	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout}
 	n.watchBlocked()
 	if s.connected != nil {
 		s.connected(n)
@@ -152,12 +154,19 @@ func (s *system) setUp(ctx context.Context, what string, f func(context.Context,
 	return err
 }
 
+// within bounds one answer of the broker.
+func (n *session) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, n.wait, errNoAnswer)
+}
+
+var errNoAnswer = errors.New("rabbitmq: the broker has not answered within the confirm timeout; a queue or stream whose leader is lost does not")
+
 var errSetupTimeout = errors.New("the broker has not answered within the setup timeout; a queue whose leader is lost does not")
 
 // watchBlocked notes while the broker lets nobody publish.
 func (n *session) watchBlocked() {
 	events := n.conn.NotifyBlocked(make(chan amqp.Blocking, 8))
-	n.watches.Go(func() {
+	n.start(func() {
 		for e := range events {
 			if e.Active {
 				n.sock.blocked.Store(&e.Reason)
@@ -199,7 +208,7 @@ func (n *session) do(f func(*amqp.Channel) error) error {
 func (n *session) watch(ch *amqp.Channel, ended func(error)) {
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	cancels := ch.NotifyCancel(make(chan string, 1))
-	n.watches.Go(func() {
+	n.start(func() {
 		var err error
 		select {
 		case e, ok := <-closes:
@@ -217,7 +226,7 @@ func (n *session) watch(ch *amqp.Channel, ended func(error)) {
 				err = amqp.ErrClosed
 			}
 		}
-		if n.closing.Load() {
+		if n.ending() {
 			err = bridge.ErrClosed
 		}
 		ended(n.why(err))
@@ -238,10 +247,35 @@ func (n *session) why(err error) error {
 	return runError(n.what, err)
 }
 
+// start runs f beside the session, which waits for it at its end; it says false
+// when the session is over.
+func (n *session) start(f func()) bool {
+	n.life.Lock()
+	defer n.life.Unlock()
+	if n.closing {
+		return false
+	}
+	n.started.Go(f)
+	return true
+}
+
+// ending says that the end of the session is our own wish.
+func (n *session) ending() bool {
+	n.life.Lock()
+	defer n.life.Unlock()
+	return n.closing
+}
+
+func (n *session) beginEnd() {
+	n.life.Lock()
+	defer n.life.Unlock()
+	n.closing = true
+}
+
 // close ends the session, with a handshake if the broker answers soon.
 func (n *session) close() {
 	n.once.Do(func() {
-		n.closing.Store(true)
+		n.beginEnd()
 		hard := time.AfterFunc(closeGrace, func() { _ = n.sock.Close() })
 		_ = n.conn.CloseDeadline(time.Now().Add(closeGrace))
 		hard.Stop()
@@ -252,7 +286,7 @@ func (n *session) close() {
 // kill ends the session as a crash would, without a word to the broker.
 func (n *session) kill() {
 	n.once.Do(func() {
-		n.closing.Store(true)
+		n.beginEnd()
 		n.cut()
 	})
 }
@@ -260,5 +294,5 @@ func (n *session) kill() {
 func (n *session) cut() {
 	_ = n.sock.Close()
 	<-n.sock.finished
-	n.watches.Wait()
+	n.started.Wait()
 }

@@ -76,7 +76,7 @@ func (l *lane) open(number int) error {
 	}
 	l.encoder = newEncoder(&o.target, o.id.String(), n.user, l.channel, n.conn.Config.FrameSize, o.limit)
 	n.watch(l.ch, l.end)
-	n.watches.Go(l.watchProgress)
+	n.start(l.watchProgress)
 	return nil
 }
 

@@ -150,6 +150,28 @@ func TestALaneHasOneOwner(t *testing.T) {
 	}
 }
 
+// A lock that somebody deletes ends the lane: another owner could be in.
+func TestALostLockEndsTheLane(t *testing.T) {
+	n := sharedNode(t)
+	q := n.queue(t, unique(t), typeQuorum)
+	id := n.identity(t)
+	sessions := make(chan *session, 10)
+	s := n.open(t)
+	s.connected = func(n *session) { sessions <- n }
+	var log settleLog
+	openLane(t, n.sink(t, s, id, "queue: "+q), &log)
+	<-sessions // looked at the target
+	own := <-sessions
+	_ = own.do(func(ch *amqp.Channel) error { // ends with the connection that it is said on
+		_, err := ch.QueueDelete(laneLock(id, 0), false, false, false)
+		return err
+	})
+	eventually(t, "the lane ends", func() bool { _, err := log.state(); return err != nil })
+	if _, err := log.state(); bridge.ClassOf(err) != bridge.Transient || !strings.Contains(err.Error(), "is lost") {
+		t.Fatal(err)
+	}
+}
+
 // A message larger than the broker takes is parked after it was refused once:
 // the refusal says the limit.
 func TestTheSizeLimitIsLearnt(t *testing.T) {

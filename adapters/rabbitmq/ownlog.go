@@ -74,6 +74,8 @@ func (l *ownLog) append(ctx context.Context, record []byte) error {
 
 // publish writes one message and waits until it is durable.
 func (l *ownLog) publish(ctx context.Context, kind, id, part string, body []byte) error {
+	ctx, cancel := l.session.within(ctx)
+	defer cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	confirm, err := l.ch.PublishWithDeferredConfirmWithContext(ctx, "", l.stream, true, false, amqp.Publishing{
@@ -85,7 +87,7 @@ func (l *ownLog) publish(ctx context.Context, kind, id, part string, body []byte
 	ok, err := confirm.WaitContext(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("rabbitmq: write to %s: %w", l.stream, err)
+		return fmt.Errorf("rabbitmq: write to %s: %w", l.stream, context.Cause(ctx))
 	case l.ch.IsClosed():
 		return l.session.why(fmt.Errorf("write to %s: %w", l.stream, amqp.ErrClosed))
 	case !ok:
@@ -117,7 +119,7 @@ func (l *ownLog) replay(ctx context.Context, each func(record []byte) error) err
 	var into bridge.Delivery
 	var open partial
 	for {
-		batch, err := r.next(ctx, 512)
+		batch, err := r.soon(ctx, 512)
 		if err != nil {
 			return err
 		}

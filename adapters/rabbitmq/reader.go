@@ -50,6 +50,13 @@ func (r *streamReader) next(ctx context.Context, limit int) ([]delivery, error) 
 	return batch, r.credit(batch[len(batch)-1].tag)
 }
 
+// soon is next where there has to be a message: not having one is an error.
+func (r *streamReader) soon(ctx context.Context, limit int) ([]delivery, error) {
+	ctx, cancel := r.session.within(ctx)
+	defer cancel()
+	return r.next(ctx, limit)
+}
+
 // credit acknowledges in steps, so that the broker never waits for it.
 func (r *streamReader) credit(tag uint64) error {
 	if tag-r.credited < uint64(max(1, r.prefetch/4)) {
@@ -155,7 +162,7 @@ func (n *session) first(ctx context.Context, stream string) (uint64, error) {
 		return 0, err
 	}
 	defer r.close()
-	batch, err := r.next(ctx, 1)
+	batch, err := r.soon(ctx, 1)
 	if err != nil {
 		return 0, fmt.Errorf("first offset of %s: %w", stream, err)
 	}

@@ -23,25 +23,40 @@ const (
 func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed)) error {
 	o := s.opener
 	stream := o.target.queue
-	conn, err := o.system.connect(ctx, fmt.Sprintf("%s recall from %s", o.id, stream))
+	var conn *session
+	var last uint64
+	var empty bool
+	err := o.system.setUp(ctx, fmt.Sprintf("%s recall from %s", o.id, stream), func(ctx context.Context, n *session) (err error) {
+		conn = n
+		last, empty, err = n.tail(ctx, stream, emptyPatience)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer conn.close()
-	last, empty, err := conn.tail(ctx, stream, emptyPatience)
-	if err != nil || empty || n <= 0 {
-		return err
+	if empty || n <= 0 {
+		return nil
 	}
+	found, err := conn.newest(ctx, stream, o.id.String(), last, n)
+	for _, p := range found {
+		each(p)
+	}
+	return err
+}
+
+// newest gives the up to count newest messages of a relay, of those up to last.
+func (n *session) newest(ctx context.Context, stream, relay string, last uint64, count int) ([]bridge.Placed, error) {
 	var found []bridge.Placed
-	step := uint64(max(n, recallStep))
-	for to, reach := last, recallReach; reach > 0 && len(found) < n; reach-- {
+	step := uint64(max(count, recallStep))
+	for to, reach := last, recallReach; reach > 0 && len(found) < count; reach-- {
 		from := uint64(0)
 		if to >= step {
 			from = to - step + 1
 		}
-		block, err := conn.placed(ctx, stream, o.id.String(), from, to)
+		block, err := n.placed(ctx, stream, relay, from, to)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found = append(block, found...)
 		if from == 0 {
@@ -49,10 +64,7 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 		}
 		to = from - 1
 	}
-	for _, p := range found[max(0, len(found)-n):] {
-		each(p)
-	}
-	return nil
+	return found[max(0, len(found)-count):], nil
 }
 
 // placed reads a range of offsets and gives what the relay of that name placed.
@@ -65,7 +77,7 @@ func (n *session) placed(ctx context.Context, stream, relay string, from, to uin
 	defer r.close()
 	var found []bridge.Placed
 	for {
-		batch, err := r.next(ctx, 1024)
+		batch, err := r.soon(ctx, 1024)
 		if err != nil {
 			return nil, err
 		}

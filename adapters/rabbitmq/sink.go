@@ -135,7 +135,8 @@ func lockError(what string, err error) error {
 	return setupError(what, err)
 }
 
-// hold takes a lock for as long as the session lives.
+// hold takes a lock for as long as the session lives, and ends the session if
+// somebody deletes it.
 func (n *session) hold(name string) error {
 	ch, _, err := n.channel(nil)
 	if err != nil {
@@ -145,6 +146,14 @@ func (n *session) hold(name string) error {
 	if err != nil {
 		return lockError("lock "+name, err)
 	}
+	if _, err := ch.Consume(name, "crossfade", true, true, false, false, nil); err != nil {
+		return lockError("lock "+name, err)
+	}
+	n.watch(ch, func(err error) {
+		if !errors.Is(err, bridge.ErrClosed) {
+			n.sock.fail(fmt.Errorf("lock %s is lost: %w", name, err))
+		}
+	})
 	return nil
 }
 

@@ -31,7 +31,7 @@ type queueSource struct {
 	later   *time.Timer // sends what waits; nil while nothing does
 	closed  bool
 
-	askMu sync.Mutex
+	asking asking
 }
 
 const (
@@ -136,18 +136,18 @@ func (s *queueSource) sendAcks() error {
 }
 
 // Backlog counts what the queue has ready and what is delivered to us.
-func (s *queueSource) Backlog(context.Context) (bridge.Backlog, error) {
-	s.askMu.Lock()
-	defer s.askMu.Unlock()
-	state, err := s.session.passive(s.queue)
-	if err != nil {
-		return bridge.Backlog{}, runError("backlog of "+s.queue, err)
-	}
-	delivered := s.intake.delivered()
-	s.ackMu.Lock()
-	held := int64(delivered) - int64(s.acks.sent) - int64(len(s.acks.tags))
-	s.ackMu.Unlock()
-	return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
+func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
+	return s.asking.ask(ctx, s.session, func(context.Context) (bridge.Backlog, error) {
+		state, err := s.session.passive(s.queue)
+		if err != nil {
+			return bridge.Backlog{}, runError("backlog of "+s.queue, err)
+		}
+		delivered := s.intake.delivered()
+		s.ackMu.Lock()
+		held := int64(delivered) - int64(s.acks.sent) - int64(len(s.acks.tags))
+		s.ackMu.Unlock()
+		return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
+	})
 }
 
 // Close gives the un-acknowledged back by ending the connection: the queue puts

@@ -24,7 +24,7 @@ type streamSource struct {
 	ackMu   sync.Mutex
 	offsets *offsets // Ack's
 
-	askMu sync.Mutex
+	asking asking
 }
 
 var (
@@ -237,20 +237,20 @@ func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error
 // Backlog is counted in offsets, of which the stream spends some on its own
 // entries, so it is a bound.
 func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
-	s.askMu.Lock()
-	defer s.askMu.Unlock()
-	none := bridge.Backlog{Bytes: -1}
-	last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
-	if err != nil || empty {
-		return none, err
-	}
-	s.mu.Lock()
-	next := s.pos.next
-	s.mu.Unlock()
-	if last < next {
-		return none, nil
-	}
-	return bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}, nil
+	return s.asking.ask(ctx, s.session, func(ctx context.Context) (bridge.Backlog, error) {
+		none := bridge.Backlog{Bytes: -1}
+		last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
+		if err != nil || empty {
+			return none, err
+		}
+		s.mu.Lock()
+		next := s.pos.next
+		s.mu.Unlock()
+		if last < next {
+			return none, nil
+		}
+		return bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}, nil
+	})
 }
 
 // Close ends both connections.
