@@ -87,7 +87,9 @@ func ClassOf(err error) Class {
 		return Stopping
 	case errors.As(err, &r):
 		return Rejected
-	case errors.Is(err, ErrClosed), errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+	case err == io.EOF: //nolint:errorlint // a wrapped one is a connection that broke
+		return Ended
+	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
 		return Ended
 	}
 	return Transient

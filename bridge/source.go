@@ -14,7 +14,8 @@ import (
 type Source interface {
 	// Receive fills into with 1..len(into) deliveries and says how many. It
 	// blocks until there is one, ctx ends (its cause is returned), the source is
-	// closed (ErrClosed) or finite input is exhausted (io.EOF). It returns
+	// closed (ErrClosed) or finite input is exhausted (io.EOF, not wrapped: a
+	// wrapped one is a connection that broke). It returns
 	// deliveries or an error, never both and never neither. Deliveries of one
 	// key come in the order of their shard; repeats are allowed, overtaking is
 	// not. Any error but that of ctx ends the session: every receipt of it is

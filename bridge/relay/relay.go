@@ -45,7 +45,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	attempt := 0
 	for {
 		moved, err := r.session(ctx)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, errFinished) {
 			r.setState(StateStopped, nil)
 			return nil
 		}
@@ -109,7 +109,7 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 	switch {
 	case ctx.Err() != nil:
 		r.drain(work, time.After(r.cfg.Limits.Drain))
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, errFinished):
 		r.drain(work, nil)
 	}
 	if cause := context.Cause(work); cause != nil {
@@ -120,6 +120,9 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 	err = errors.Join(err, closed(src.Close())) // then the source
 	return r.finish(), err
 }
+
+// errFinished says that finite input is exhausted.
+var errFinished = errors.New("the input is exhausted")
 
 // errLost says that the source's session is over although it has not said so.
 var errLost = errors.New("the tap's session is lost")
@@ -173,6 +176,9 @@ func (r *Relay) receive(ctx context.Context, src bridge.Source) error {
 		}
 		into := b.buf[used:min(used+room, len(b.buf))]
 		n, err := src.Receive(ctx, into)
+		if err == io.EOF { //nolint:errorlint // a wrapped one is a connection that broke
+			return errFinished
+		}
 		if err != nil {
 			return fmt.Errorf("incumbent: receive: %w", err)
 		}

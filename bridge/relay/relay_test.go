@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -477,4 +478,45 @@ func TestNothingIsAcknowledgedBeforeAnEarlierOneOfItsShardWhereverItComesFrom(t 
 			t.Fatal(err)
 		}
 	})
+}
+
+// Network code wraps io.EOF when a connection breaks; only the bare one is the end
+// of finite input.
+func TestABrokenConnectionIsNotTheEndOfTheInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(memory.Reliable("target"))
+		b.put(10, 2)
+		b.in.End()
+		src, err := b.incumbent.Source(bridge.Identity{Bridge: "test", Relay: "r"}, memory.SourceConfig{Stream: "source"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened := 0
+		b.config.Source = func(ctx context.Context) (bridge.Source, error) {
+			if opened++; opened < 4 {
+				return nil, fmt.Errorf("nats: read: %w", io.EOF)
+			}
+			s, err := src.Open(ctx)
+			return brokenOnce{s, &opened}, err
+		}
+		r := b.relay(t)
+		if err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if v := compare(b.in.All(), b.out.All(), nil); !v.clean() || opened != 5 {
+			t.Errorf("%s; opened %d times", v, opened)
+		}
+	})
+}
+
+type brokenOnce struct {
+	bridge.Source
+	opened *int
+}
+
+func (s brokenOnce) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	if *s.opened == 4 {
+		return 0, fmt.Errorf("nats: read: %w", io.EOF)
+	}
+	return s.Source.Receive(ctx, into)
 }
