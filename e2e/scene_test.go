@@ -26,6 +26,10 @@ type scene struct {
 	nats    string // URL
 	disturb map[brokers.Kind]*brokers.Server
 
+	// Where the bridge finds them: the same, or through proxies.
+	rabbitVia, natsVia     string
+	rabbitProxy, natsProxy *proxy
+
 	binary string
 	env    []string
 	dir    string
@@ -95,6 +99,7 @@ func newScene(t *testing.T, title string, disturb ...brokers.Kind) *scene {
 		s.disturb[kind] = ownServer(t, kind)
 	}
 	s.rabbit, s.nats = s.url(brokers.KindRabbitMQ), s.url(brokers.KindNATS)
+	s.rabbitVia, s.natsVia = s.rabbit, s.nats
 	return s
 }
 
@@ -119,13 +124,21 @@ func (s *scene) plant(bug string) {
 	s.binary, s.env, s.planted = path, append(s.env, "CROSSFADE_PLANT="+bug), true
 }
 
+// viaProxies puts a proxy between the bridge and each broker.
+func (s *scene) viaProxies() *scene {
+	s.t.Helper()
+	s.rabbitProxy, s.rabbitVia = newProxy(s.t, s.rabbit)
+	s.natsProxy, s.natsVia = newProxy(s.t, s.nats)
+	return s
+}
+
 // write writes the configuration.
 func (s *scene) write() {
 	s.t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: %s\nhttp: {listen: %q}\nlog: {format: text}\nsystems:\n", s.name, s.listen)
-	fmt.Fprintf(&b, "  - {name: rabbit, kind: rabbitmq, url: %q, heartbeat: 2s, confirm_timeout: 5s}\n", s.rabbit)
-	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\nrelays:\n", s.nats)
+	fmt.Fprintf(&b, "  - {name: rabbit, kind: rabbitmq, url: %q, heartbeat: 2s, confirm_timeout: 5s}\n", s.rabbitVia)
+	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\nrelays:\n", s.natsVia)
 	for _, r := range s.relays {
 		fmt.Fprintf(&b, "  - name: %s\n    from: %s\n    to: %s\n", r.name, r.from, r.to)
 		if r.more != "" {

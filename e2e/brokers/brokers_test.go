@@ -143,7 +143,7 @@ func TestLeash(t *testing.T) {
 		})
 	}
 	for _, p := range ports {
-		eventually(t, 10*time.Second, address(p)+" closed", func() bool { return !listening(p) })
+		eventually(t, 10*time.Second, Address(p)+" closed", func() bool { return !listening(p) })
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Server) natsCommand() (*exec.Cmd, error) {
 		return nil, err
 	}
 	conf := fmt.Sprintf("server_name: crossfade%d\nlisten: %q\njetstream { store_dir: %q }\n",
-		s.Ports[0], address(s.Ports[0]), filepath.Join(s.Dir, "data"))
+		s.Ports[0], Address(s.Ports[0]), filepath.Join(s.Dir, "data"))
 	path := filepath.Join(s.Dir, "nats.conf")
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
 		return nil, fmt.Errorf("brokers: nats: %w", err)

@@ -20,7 +20,7 @@ func freePorts(n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range 1000 {
 		p := firstPort + rand.IntN(lastPort-firstPort+1)
-		l, err := net.Listen("tcp", address(p))
+		l, err := net.Listen("tcp", Address(p))
 		if err != nil {
 			continue
 		}
@@ -41,11 +41,12 @@ func FreePort() (int, error) {
 	return ports[0], nil
 }
 
-func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+// Address is where a port of 127.0.0.1 is dialled.
+func Address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // listening says whether anyone accepts connections on the port.
 func listening(port int) bool {
-	c, err := net.Dial("tcp", address(port))
+	c, err := net.Dial("tcp", Address(port))
 	if err != nil {
 		return false
 	}

@@ -94,9 +94,9 @@ func (s *Server) save() error {
 // URL is where clients connect. It stays the same through restarts.
 func (s *Server) URL() string {
 	if s.Kind == KindRabbitMQ {
-		return "amqp://guest:guest@" + address(s.Ports[0]) + "/"
+		return "amqp://guest:guest@" + Address(s.Ports[0]) + "/"
 	}
-	return "nats://" + address(s.Ports[0])
+	return "nats://" + Address(s.Ports[0])
 }
 
 // Leash ties the server to the life of this process: when the process ends,
@@ -160,7 +160,7 @@ func (s *Server) awaitReady(ctx context.Context, exited <-chan error) error {
 			_ = os.Remove(s.pidPath())
 			return fmt.Errorf("ended while starting: %v", err)
 		case <-ctx.Done():
-			return fmt.Errorf("does not answer on %s: %w", address(s.Ports[0]), context.Cause(ctx))
+			return fmt.Errorf("does not answer on %s: %w", Address(s.Ports[0]), context.Cause(ctx))
 		case <-tick.C:
 			if Answers(s.URL()) == nil {
 				return nil

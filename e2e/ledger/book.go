@@ -9,8 +9,9 @@ import (
 type state uint8
 
 const (
-	unsent state = iota
-	sent         // perhaps stored
+	unsent   state = iota
+	sent           // perhaps stored
+	returned       // to the producer, since no queue received it
 	confirmed
 )
 
@@ -20,6 +21,9 @@ type Book struct {
 	Plan *Plan
 	// Subject, where it is set, says where at the candidate a message has to be.
 	Subject func(name string) string
+	// Aside, where it is set, is asked about each message that carries no number of
+	// the plan; true takes it out of the book. Called by one goroutine at a time.
+	Aside func(m *Message) bool
 
 	source *source
 
@@ -66,6 +70,13 @@ func (b *Book) Confirmed(n int) {
 		b.source.states[n] = confirmed
 		b.source.confirmed++
 	}
+}
+
+// Returned notes that no queue of the incumbent received message n.
+func (b *Book) Returned(n int) {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	b.source.states[n] = returned
 }
 
 // Enough ends the production before the plan is at its end.
@@ -124,6 +135,9 @@ func (b *Book) stateOf(n int) state {
 func (b *Book) Observe(m *Message) {
 	n := m.N
 	if n < 1 || n >= len(b.seen) {
+		if b.Aside != nil && b.Aside(m) {
+			return
+		}
 		b.note(unexpected, m.Key, "%q id %q number %d body %.60q", m.Subject, m.ID, n, m.Body)
 		return
 	}
@@ -139,9 +153,9 @@ func (b *Book) Observe(m *Message) {
 	if difference != "" {
 		b.faults[altered].add(planned.Key, "%d: %s", n, difference)
 	}
-	switch {
-	case b.stateOf(n) == unsent:
-		b.faults[unexpected].add(planned.Key, "%d was never sent", n)
+	switch at := b.stateOf(n); {
+	case at == unsent, at == returned:
+		b.faults[unexpected].add(planned.Key, "%d was never sent, or returned", n)
 	case b.seen[n] > 0:
 		b.faults[duplicated].add(planned.Key, "%d came again, after %d", n, b.newest[key])
 	case b.newest[key] > uint32(n):
@@ -177,6 +191,8 @@ func (b *Book) Report() Report {
 		switch s {
 		case sent:
 			r.Unknown++
+		case returned:
+			r.Returned++
 		case confirmed:
 			if b.seen[n] == 0 {
 				key := b.Plan.of[n].key

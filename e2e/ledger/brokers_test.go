@@ -136,7 +136,7 @@ func TestProducersGoOnAfterAKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			report := b.Report()
-			if !report.Clean() || report.Confirmed+report.Unknown != few || report.Confirmed < few/3 {
+			if !report.Clean() || report.Confirmed+report.Unknown+report.Returned != few || report.Confirmed < few/3 {
 				t.Error(report.String())
 			}
 			t.Log(report.Line())

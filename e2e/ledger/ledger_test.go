@@ -197,6 +197,20 @@ func TestBookFindsPlantedFaults(t *testing.T) {
 			b.source.states[7] = unsent
 			return ms
 		}, want{unexpected: 1}},
+		"returned and there": {func(b *Book, ms []Message) []Message {
+			b.Returned(7)
+			b.source.confirmed--
+			return ms
+		}, want{unexpected: 1}},
+		"returned and not there": {func(b *Book, ms []Message) []Message {
+			b.Returned(7)
+			b.source.confirmed--
+			return slices.Delete(ms, 6, 7)
+		}, want{}},
+		"set aside": {func(b *Book, ms []Message) []Message {
+			b.Aside = func(m *Message) bool { return m.Key == "known" }
+			return append(ms, Message{Key: "known"}, Message{Key: "unknown"})
+		}, want{unexpected: 1}},
 		"unknown and not there": {func(b *Book, ms []Message) []Message {
 			b.source.states[701], b.source.confirmed = sent, b.source.confirmed-1
 			return slices.Delete(ms, 700, 701)

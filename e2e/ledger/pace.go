@@ -20,7 +20,7 @@ func (p Pace) window() int {
 	return p.Window
 }
 
-// A meter holds a producer to its rate, a slice of a second at a time.
+// A meter holds a producer or a reader to its rate, a slice of a second at a time.
 type meter struct {
 	rate  int
 	since time.Time

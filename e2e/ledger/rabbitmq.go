@@ -28,9 +28,8 @@ func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 // ProduceRabbitMQ publishes the plan to its exchange, in the order of the
 // numbers, and books what is sent and what is confirmed. A lost connection is
 // opened again; what was not confirmed by then stays unknown and is not sent
-// again. A message that no queue received is unknown as well: for a moment after
-// a restart RabbitMQ does not route to quorum queues and streams. A refusal is an
-// error.
+// again, and neither is a message that no queue received: for a moment after a
+// restart RabbitMQ does not route to streams. A refusal is an error.
 func ProduceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
 	for next := 1; b.more(next); {
@@ -72,14 +71,17 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 	refused := false
 	var wg sync.WaitGroup
 	wg.Go(func() { // ends with the connection
-		returned := map[int]bool{}
+		back := map[int]bool{} // returned
 		for c := range confirms {
 			n := first + int(c.DeliveryTag) - 1
 			for len(returns) > 0 { // a return comes in front of its confirmation
-				returned[returnedNumber(<-returns)] = true
+				back[returnedNumber(<-returns)] = true
 			}
 			switch {
-			case c.Ack && !returned[n]:
+			case back[n]:
+				b.Returned(n)
+				delete(back, n)
+			case c.Ack:
 				b.Confirmed(n)
 			case !c.Ack && !ch.IsClosed():
 				refused = true
@@ -133,7 +135,9 @@ type RabbitMQReader struct {
 	URL, Queue string
 	// Stream says that the queue is a stream.
 	Stream bool
-	next   int64 // offset
+	// Rate is how many messages a second are taken at most; 0 is no bound.
+	Rate int
+	next int64 // offset
 }
 
 // Read calls each with every message, in order, until ctx ends.
@@ -158,7 +162,11 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	const prefetch = 2000
+	prefetch := 2000
+	if r.Rate > 0 {
+		prefetch = 20 // what is prefetched has left the queue
+	}
+	m := &meter{rate: r.Rate}
 	if err := ch.Qos(prefetch, 0, false); err != nil {
 		return err
 	}
@@ -183,6 +191,7 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 			r.next++
 		}
 		b.observeAMQP(&d)
+		m.wait(ctx)
 		if unacked++; unacked == prefetch/4 || len(deliveries) == 0 {
 			if err := d.Ack(true); err != nil {
 				return err

@@ -22,9 +22,9 @@ const (
 // A Report is the ledger's verdict.
 type Report struct {
 	// Confirmed is how many messages the incumbent confirmed; Unknown how many
-	// were sent and neither confirmed nor refused; Read how many the candidate
-	// held.
-	Confirmed, Unknown, Read int
+	// were sent and never answered; Returned how many no queue received; Read how
+	// many the candidate held.
+	Confirmed, Unknown, Returned, Read int
 	// Lost: confirmed, and not at the candidate. Duplicated: there once more.
 	// Reordered: the first occurrence came after that of a later one of its key.
 	// Altered: some part is not what was sent. Unexpected: nobody sent it.
@@ -46,8 +46,8 @@ func (r *Report) Clean() bool {
 
 // Line is the report in one line.
 func (r *Report) Line() string {
-	return fmt.Sprintf("%d confirmed, %d unknown, %d read: lost %d, duplicated %d, reordered %d, altered %d, unexpected %d",
-		r.Confirmed, r.Unknown, r.Read, r.Lost.Count, r.Duplicated.Count, r.Reordered.Count, r.Altered.Count, r.Unexpected.Count)
+	return fmt.Sprintf("%d confirmed, %d unknown, %d returned, %d read: lost %d, duplicated %d, reordered %d, altered %d, unexpected %d",
+		r.Confirmed, r.Unknown, r.Returned, r.Read, r.Lost.Count, r.Duplicated.Count, r.Reordered.Count, r.Altered.Count, r.Unexpected.Count)
 }
 
 // String is the report with the first examples of what is wrong.
