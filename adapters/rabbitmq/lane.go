@@ -60,10 +60,10 @@ func newLane(n *session, o *sinkOpener, settled bridge.Settled) *lane {
 	}
 }
 
-func (l *lane) open(number int) error {
+func (l *lane) open(ctx context.Context, number int) error {
 	n, o := l.session, l.opener
 	if !bridge.Planted(bridge.BugFenceOff) {
-		if err := n.hold(laneLock(o.id, number)); err != nil {
+		if err := n.hold(ctx, laneLock(o.id, number)); err != nil {
 			return err
 		}
 	}

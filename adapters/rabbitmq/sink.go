@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -117,9 +118,9 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 	o := s.opener
 	var l *lane
 	what := fmt.Sprintf("%s lane %d to %s", o.id, number, o.target.describe())
-	err := o.system.setUp(ctx, what, func(_ context.Context, n *session) error {
+	err := o.system.setUp(ctx, what, func(ctx context.Context, n *session) error {
 		l = newLane(n, o, settled)
-		return l.open(number)
+		return l.open(ctx, number)
 	})
 	if err != nil {
 		return nil, err
@@ -135,19 +136,37 @@ func lockError(what string, err error) error {
 	return setupError(what, err)
 }
 
+// lockPatience is how long a lock is waited for: that is what it takes a broker
+// to notice that its owner's connection is gone.
+const lockPatience = 2 * time.Second
+
 // hold takes a lock for as long as the session lives, and ends the session if
 // somebody deletes it.
-func (n *session) hold(name string) error {
+func (n *session) hold(ctx context.Context, name string) error {
+	until := time.Now().Add(lockPatience)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := n.tryHold(name)
+		if err == nil || !hasCode(err, codeLocked) || time.Now().After(until) {
+			return lockError("lock "+name, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return lockError("lock "+name, err)
+		}
+	}
+}
+
+func (n *session) tryHold(name string) error {
 	ch, _, err := n.channel(nil)
 	if err != nil {
-		return lockError("lock "+name, err)
+		return err
 	}
-	_, err = ch.QueueDeclare(name, false, false, true, false, amqp.Table{"x-queue-type": typeClassic})
-	if err != nil {
-		return lockError("lock "+name, err)
+	if _, err := ch.QueueDeclare(name, false, false, true, false, amqp.Table{"x-queue-type": typeClassic}); err != nil {
+		return err
 	}
 	if _, err := ch.Consume(name, "crossfade", true, true, false, false, nil); err != nil {
-		return lockError("lock "+name, err)
+		return err
 	}
 	n.watch(ch, func(err error) {
 		if !errors.Is(err, bridge.ErrClosed) {

@@ -95,7 +95,7 @@ func (o *sourceOpener) Open(ctx context.Context) (source bridge.Source, err erro
 // open takes the tap's lock first: a second process with the same identity gets
 // an error that says so, and tries again until the first is gone.
 func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, error) {
-	if err := n.hold(lockName(o.id, "tap")); err != nil {
+	if err := n.hold(ctx, lockName(o.id, "tap")); err != nil {
 		return nil, err
 	}
 	switch o.settings.Tap {
