@@ -108,6 +108,23 @@ func TestWindowCapacity(t *testing.T) {
 	}
 }
 
+// Prefetch is for speed alone.
+func TestWindowPrefetchChangesNothing(t *testing.T) {
+	for _, capacity := range []int{0, 1, 3, 100} {
+		w := dedupe.NewWindow(capacity)
+		for n := range 3 * capacity {
+			w.Add(number(n))
+		}
+		for n := range 4*capacity + 1 {
+			fp, before, held := number(n), w.Len(), w.Has(number(n))
+			w.Prefetch(&fp)
+			if fp != number(n) || w.Len() != before || w.Has(fp) != held {
+				t.Fatalf("capacity %d: Prefetch of %d changed something", capacity, n)
+			}
+		}
+	}
+}
+
 // The all-zero fingerprint and those near it are like any other.
 func TestWindowZeroFingerprint(t *testing.T) {
 	w := dedupe.NewWindow(2)

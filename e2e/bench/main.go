@@ -170,7 +170,7 @@ func (s *settings) profileOf(r *route, m *measurement) string {
 	if r != nil {
 		name = r.name + " " + string(m.keys) + " " + name
 	}
-	return filepath.Join(s.profiles, strings.NewReplacer(" ", "-", ",", "").Replace(name)+".pprof")
+	return filepath.Join(s.profiles, strings.NewReplacer(" ", "-", ",", "", "/", "-").Replace(name)+".pprof")
 }
 
 func (s *settings) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
