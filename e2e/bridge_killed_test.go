@@ -19,23 +19,23 @@ func TestBridgeKilled(t *testing.T) {
 			t.Run(fmt.Sprintf("RabbitMQ to JetStream/%s/window %s", keys, window), func(t *testing.T) {
 				s := newScene(t, fmt.Sprintf("RabbitMQ → JetStream, %s, duplicates window %s", keys, window))
 				s.fromRabbitMQ(window, allTypes...).sizedLoad(keys, sized(15_000, 1_000_000), sized(5000, 0)).begin()
-				bridgeKilled(s)
+				bridgeKilled(s, kills())
 				s.expectNothingWrong()
 			})
 		}
 		t.Run(fmt.Sprintf("JetStream to RabbitMQ/%s", keys), func(t *testing.T) {
 			s := newScene(t, fmt.Sprintf("JetStream → RabbitMQ, %s", keys))
 			s.fromJetStream(allTypes...).sizedLoad(keys, sized(15_000, 1_000_000), sized(5000, 0)).begin()
-			bridgeKilled(s)
+			bridgeKilled(s, kills())
 			s.expectNothingWrong()
 		})
 	}
 }
 
-func bridgeKilled(s *scene) {
-	for i := range kills() {
-		s.due(i, kills())
+func bridgeKilled(s *scene, times int) {
+	for i := range times {
+		s.due(i, times)
 		s.killBridge()
 	}
-	s.finish(patience)
+	s.finish()
 }

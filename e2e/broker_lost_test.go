@@ -34,7 +34,7 @@ func brokerLost(kind brokers.Kind, scenes ...*scene) {
 		}
 	}
 	for _, s := range scenes {
-		s.finish(patience)
+		s.finish()
 		s.expectNothingWrong()
 	}
 }

@@ -36,7 +36,7 @@ func connectionsLost(s *scene) {
 			s.natsProxy.cut()
 		}
 	}
-	s.finish(patience)
+	s.finish()
 	s.expectNothingWrong()
 }
 
@@ -62,5 +62,5 @@ func sourceLostWhileTheTargetIsSilent(s *scene) {
 		s.natsProxy.cut()
 		s.natsProxy.setStalled(false)
 	}
-	s.finish(patience)
+	s.finish()
 }

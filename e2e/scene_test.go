@@ -259,9 +259,18 @@ func (s *scene) do(f func(context.Context) error) {
 	}
 }
 
+// patience is how long the candidate may receive nothing before what is missing
+// counts as lost.
+func (s *scene) patience() time.Duration {
+	if s.planted {
+		return 3 * time.Second // there it is expected
+	}
+	return patience
+}
+
 // finish lets the load come to its end and everything arrive, stops the bridge
 // and reads what else there is.
-func (s *scene) finish(stall time.Duration) {
+func (s *scene) finish() {
 	s.t.Helper()
 	await(s.t, 100*patience, "the load produced", func() bool {
 		select {
@@ -276,7 +285,7 @@ func (s *scene) finish(stall time.Duration) {
 	if err := <-s.produced; err != nil {
 		s.t.Fatal(err)
 	}
-	s.each(func(r *relay) error { return ledger.Collect(context.Background(), r.book, r.reader, stall) })
+	s.each(func(r *relay) error { return ledger.Collect(context.Background(), r.book, r.reader, s.patience()) })
 	if !s.bridge.ended() {
 		s.lastStatus()
 		if code := s.bridge.stop(s.t, 30*time.Second); code != 0 && !s.planted {

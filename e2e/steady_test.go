@@ -11,19 +11,19 @@ func TestSteady(t *testing.T) {
 	t.Run("RabbitMQ to JetStream", func(t *testing.T) {
 		s := newScene(t, "steady flow, RabbitMQ → JetStream, every AMQP field")
 		s.fromRabbitMQ(usual, quorum, classic).sizedLoad(ledger.Zipf10k, sized(20_000, 1_000_000), 0).begin()
-		s.finish(patience)
+		s.finish()
 		s.expectNothingWrong()
 	})
 	t.Run("RabbitMQ stream to JetStream", func(t *testing.T) {
 		s := newScene(t, "steady flow, RabbitMQ stream tap → JetStream")
 		s.fromRabbitMQ(usual, stream).sizedLoad(ledger.Keys100, sized(20_000, 1_000_000), 0).begin()
-		s.finish(patience)
+		s.finish()
 		s.expectNothingWrong()
 	})
 	t.Run("JetStream to RabbitMQ", func(t *testing.T) {
 		s := newScene(t, "steady flow, JetStream → RabbitMQ")
 		s.fromJetStream(allTypes...).sizedLoad(ledger.Uniform10k, sized(20_000, 1_000_000), 0).begin()
-		s.finish(patience)
+		s.finish()
 		s.expectNothingWrong()
 	})
 }

@@ -13,35 +13,45 @@ import (
 // takes over, and then goes on where it was: what it still had in hand must not
 // reach the target any more.
 func TestZombie(t *testing.T) {
-	t.Run("RabbitMQ to JetStream", func(t *testing.T) {
-		s := newScene(t, "RabbitMQ → JetStream, a bridge wakes beside its successor")
-		zombie(s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(1000, 5000)))
+	in := newScene(t, "RabbitMQ → JetStream, a bridge wakes beside its successor")
+	in.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(1000, 5000))
+	out := newScene(t, "JetStream → RabbitMQ, a bridge wakes beside its successor")
+	out.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(1000, 5000))
+	zombie(in, out)
+	for _, s := range []*scene{in, out} {
+		s.finish()
 		s.expectNothingWrong()
-	})
-	t.Run("JetStream to RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "JetStream → RabbitMQ, a bridge wakes beside its successor")
-		zombie(s.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(1000, 5000)))
-		s.expectNothingWrong()
-	})
+	}
 }
 
-func zombie(s *scene) {
-	s.begin()
-	for i := range sized(3, 10) {
-		s.due(i, sized(3, 10))
-		s.note("zombie")
-		old := s.bridge
-		old.signal(s.t, syscall.SIGSTOP)
-		s.beside()
-		s.awaitBridge(patience, "moving in place of the one that was stopped", moving)
-		old.signal(s.t, syscall.SIGCONT)
-		// The old one has noticed once it says that it waits for its place.
-		await(s.t, patience, "the old one stands by", func() bool {
-			return old.everyRelay(func(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" })
-		})
-		old.kill()
+// zombie plays in all scenes at once: a successor has to wait until the brokers
+// give its predecessor up.
+func zombie(scenes ...*scene) {
+	for _, s := range scenes {
+		s.begin()
 	}
-	s.finish(patience)
+	n := sized(3, 10)
+	for i := range n {
+		old := make([]*process, len(scenes))
+		for j, s := range scenes {
+			s.due(i, n)
+			s.note("zombie")
+			old[j] = s.bridge
+			old[j].signal(s.t, syscall.SIGSTOP)
+			s.beside()
+		}
+		for j, s := range scenes {
+			s.awaitBridge(patience, "moving in place of the one that was stopped", moving)
+			old[j].signal(s.t, syscall.SIGCONT)
+		}
+		for j, s := range scenes {
+			// The old one has found out once it waits for its place.
+			await(s.t, patience, "the old one standing by", func() bool {
+				return old[j].everyRelay(func(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" })
+			})
+			old[j].kill()
+		}
+	}
 }
 
 // beside starts a second bridge of the same configuration.

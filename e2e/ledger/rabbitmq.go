@@ -144,7 +144,7 @@ type RabbitMQReader struct {
 func (r *RabbitMQReader) Read(ctx context.Context, b *Book) error {
 	for ctx.Err() == nil {
 		err := r.read(ctx, b)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && (err == nil || r.Stream) {
 			return nil
 		}
 		if !r.Stream {
@@ -161,7 +161,6 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 		return err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	prefetch := 2000
 	if r.Rate > 0 {
 		prefetch = 20 // what is prefetched has left the queue
@@ -181,25 +180,37 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 	if err != nil {
 		return err
 	}
-	unacked := 0
-	for d := range deliveries {
-		if ctx.Err() != nil {
+	unacked, last := 0, amqp.Delivery{}
+	acknowledge := func() error {
+		if unacked == 0 {
 			return nil
 		}
-		if r.Stream {
-			r.next, _ = d.Headers["x-stream-offset"].(int64)
-			r.next++
-		}
-		b.observeAMQP(&d)
-		m.wait(ctx)
-		if unacked++; unacked == prefetch/4 || len(deliveries) == 0 {
-			if err := d.Ack(true); err != nil {
-				return err
+		unacked = 0
+		return last.Ack(true)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return acknowledge() // what was observed must not come again
+		case d, ok := <-deliveries:
+			if !ok {
+				return io.ErrUnexpectedEOF
 			}
-			unacked = 0
+			if r.Stream {
+				r.next, _ = d.Headers["x-stream-offset"].(int64)
+				r.next++
+			}
+			b.observeAMQP(&d)
+			last = d
+			unacked++
+			m.wait(ctx)
+			if unacked >= prefetch/4 || len(deliveries) == 0 {
+				if err := acknowledge(); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	return io.ErrUnexpectedEOF
 }
 
 func (b *Book) observeAMQP(d *amqp.Delivery) {

@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/e2e/ledger"
+)
+
+// Every story can fail: each of these builds makes one mistake, and the story
+// that is about it has to find it.
+func TestPlanted(t *testing.T) {
+	duplicates := func(r *ledger.Report) int { return r.Duplicated.Count }
+	losses := func(r *ledger.Report) int { return r.Lost.Count }
+	reorders := func(r *ledger.Report) int { return r.Reordered.Count }
+	kinds := map[string]func(*ledger.Report) int{"duplicated": duplicates, "lost": losses, "reordered": reorders}
+	for _, mistake := range []struct {
+		bug, about, want string
+		play             func(*scene)
+	}{
+		{"recall-off", "RabbitMQ → JetStream, the bridge killed", "duplicated", func(s *scene) {
+			s.fromRabbitMQ(smallest, quorum, stream).sizedLoad(ledger.Zipf10k, 15_000, 5000).begin()
+			bridgeKilled(s, 8)
+		}},
+		{"recall-off", "JetStream → RabbitMQ stream, the bridge killed", "duplicated", func(s *scene) {
+			s.fromJetStream(stream).sizedLoad(ledger.Keys100, 15_000, 5000).begin()
+			bridgeKilled(s, 8)
+		}},
+		{"fence-off", "RabbitMQ → JetStream, a bridge wakes beside its successor", "duplicated", func(s *scene) {
+			s.fromRabbitMQ(smallest, quorum, stream).sizedLoad(ledger.Keys100, 15_000, 5000)
+			zombie(s)
+			s.finish()
+		}},
+		{"early-ack", "RabbitMQ → JetStream, the bridge killed", "lost", func(s *scene) {
+			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Zipf10k, 15_000, 5000).begin()
+			bridgeKilled(s, 8)
+		}},
+		{"suppress-in-flight", "RabbitMQ → JetStream, the source lost while the target is silent", "lost", func(s *scene) {
+			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, 15_000, 5000)
+			sourceLostWhileTheTargetIsSilent(s)
+		}},
+		{"many-in-flight", "JetStream → a full classic queue", "reordered", func(s *scene) {
+			s.sizedLoad(ledger.Keys100, 8000, 2000)
+			fullQueue(s)
+		}},
+	} {
+		t.Run(mistake.bug+"/"+mistake.about, func(t *testing.T) {
+			s := newScene(t, mistake.about)
+			s.plant(mistake.bug)
+			mistake.play(s)
+			found := 0
+			for _, r := range s.relays {
+				found += kinds[mistake.want](&r.report)
+			}
+			verdict := "caught"
+			if found == 0 {
+				verdict = "MISSED"
+				t.Errorf("the story does not see %s: nothing is %s", mistake.bug, mistake.want)
+			}
+			fmt.Printf("PLANTED %s, %s: %d %s in %q (%s)\n", mistake.bug, verdict, found, mistake.want, mistake.about, time.Since(s.began).Round(100*time.Millisecond))
+			for _, r := range s.relays {
+				fmt.Printf("      %-16s %s\n", r.name, r.report.Line())
+			}
+		})
+	}
+}
