@@ -51,9 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary is the command as it ships; planted is the one that can make mistakes.
+// shipped is the command as it ships; planted is the one that can make mistakes.
 var (
-	binary  = sync.OnceValues(func() (string, error) { return build("crossfade") })
+	shipped = sync.OnceValues(func() (string, error) { return build("crossfade") })
 	planted = sync.OnceValues(func() (string, error) { return build("crossfade-planted", "-tags", "planted") })
 )
 
