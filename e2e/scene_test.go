@@ -6,10 +6,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/crossfade-mq/crossfade/e2e/brokers"
 	"github.com/crossfade-mq/crossfade/e2e/ledger"
@@ -191,6 +195,7 @@ func (s *scene) begin() {
 		}
 	})
 	s.awaitBridge(patience, "connected to both sides", connected)
+	s.t.Cleanup(s.sweep)
 	book := ledger.NewBook(ledger.NewPlan(s.load))
 	for i, r := range s.relays {
 		subject, aside := r.book.Subject, r.book.Aside
@@ -203,6 +208,43 @@ func (s *scene) begin() {
 	s.t.Cleanup(cancel)
 	s.produced = make(chan error, 1)
 	go func() { s.produced <- s.produce(ctx, book, s.source, s.pace) }()
+}
+
+// ownNames finds what the bridge made at RabbitMQ in the words of its check.
+var ownNames = regexp.MustCompile(`crossfade\.[^ ]+`)
+
+// sweep removes what the bridge made at the brokers.
+func (s *scene) sweep() {
+	s.bridge.kill()
+	out, _ := command(s.t, s.binary, nil, "check", "-c", s.config)
+	conn, err := amqp.Dial(s.rabbit)
+	if err != nil {
+		s.t.Errorf("sweep: %v", err)
+		return
+	}
+	defer conn.Close()
+	for _, name := range ownNames.FindAllString(out, -1) {
+		for _, suffix := range []string{"", ".dropped", ".offsets"} {
+			ch, err := conn.Channel()
+			if err != nil {
+				s.t.Errorf("sweep: %v", err)
+				return
+			}
+			_, _ = ch.QueueDelete(name+suffix, false, false, false)
+			_ = ch.Close()
+		}
+	}
+	withJetStream(s.t, s.nats, func(ctx context.Context, js jetstream.JetStream) error {
+		names := js.StreamNames(ctx)
+		for name := range names.Name() {
+			if strings.HasPrefix(name, "CROSSFADE") && strings.Contains(name, s.name) {
+				if err := js.DeleteStream(ctx, name); err != nil {
+					return err
+				}
+			}
+		}
+		return names.Err()
+	})
 }
 
 // book is any relay's: what they know of the incumbent is the same.
