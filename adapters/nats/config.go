@@ -1,7 +1,6 @@
 package nats
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -210,5 +209,5 @@ func (c *SinkConfig) finish() error {
 }
 
 func wrongIn(block, format string, args ...any) error {
-	return fmt.Errorf("%s: %s: %w", Kind, block, errors.New(fmt.Sprintf(format, args...)))
+	return fmt.Errorf("%s: %s: %s", Kind, block, fmt.Sprintf(format, args...))
 }

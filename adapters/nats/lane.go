@@ -51,6 +51,7 @@ type lane struct {
 	sendErr error         // Send's: why the lane has ended
 
 	failed atomic.Pointer[error] // the goroutine's: why the lane has ended
+	doomed error                 // the goroutine's: a message was refused, so all behind it is
 	slots  []slot                // the goroutine's: answers by number, a ring
 	places []bridge.Placement    // the goroutine's
 }
@@ -58,6 +59,11 @@ type lane struct {
 // errRepeat says why a lane ends behind a repeat: the stream did not store it, so
 // what was sent behind it names a sequence that is not there and is refused.
 var errRepeat = errors.New("the stream knew a message already and dropped the repeat; what was sent behind it is refused and sent again")
+
+// doomedFor is how long a lane waits for answers in front of a refusal: in a
+// cluster a refusal is faster than a confirmation, and a change of leader loses
+// some answers for good.
+const doomedFor = 400 * time.Millisecond
 
 // A slot is the answer to one message.
 type slot struct {
@@ -197,7 +203,7 @@ func (l *lane) Close() error {
 // listen settles until the lane fails or is closed.
 func (l *lane) listen() {
 	defer close(l.done)
-	patience := time.NewTicker(max(l.cfg.AckTimeout/8, time.Millisecond))
+	patience := time.NewTicker(min(max(l.cfg.AckTimeout/8, time.Millisecond), doomedFor/4))
 	defer patience.Stop()
 	seen, since := uint64(0), time.Now()
 	var err error
@@ -212,9 +218,13 @@ func (l *lane) listen() {
 		case <-l.stop:
 			return
 		case now := <-patience.C:
-			if n := l.settle.Load(); n != seen || n == l.sent.Load() {
+			n := l.settle.Load()
+			switch quiet := now.Sub(since); {
+			case n != seen, n == l.sent.Load():
 				seen, since = n, now
-			} else if now.Sub(since) >= l.cfg.AckTimeout {
+			case l.doomed != nil && quiet >= doomedFor:
+				err = ended(l.doomed)
+			case quiet >= l.cfg.AckTimeout:
 				err = fmt.Errorf("%s: %s: stream %s: no answer to message %d of the session for %v", Kind, l.conn.system.name, l.cfg.Stream, n, l.cfg.AckTimeout)
 			}
 		}
@@ -245,29 +255,34 @@ func (l *lane) take(m *nats.Msg) error {
 // note puts an answer into its slot.
 func (l *lane) note(m *nats.Msg) error {
 	n, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, l.inbox), 36, 64)
-	head := l.settle.Load()
-	if err != nil || n < head || n >= l.sent.Load() {
+	if err != nil || n < l.settle.Load() || n >= l.sent.Load() {
 		return fmt.Errorf("%s: %s: stream %s: an answer to %q, which was not asked", Kind, l.conn.system.name, l.cfg.Stream, bridge.Printable(m.Subject, 80))
 	}
 	s := &l.slots[n%uint64(len(l.slots))]
 	s.known = true
-	if noStream(m) {
-		s.err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, errNoStream)
-		return nil
-	}
-	ack, err := parsePubAck(m.Data, l.cfg.Stream)
-	switch {
-	case err != nil:
-		s.err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, err)
-	case ack.Error != nil:
-		s.err = refusal(ack.Error, l.cfg.Stream)
-	case ack.Stream != l.cfg.Stream:
-		s.err = bridge.Fatal(fmt.Errorf("%s: %s: stream %s: stream %s has taken the message", Kind, l.conn.system.name, l.cfg.Stream, bridge.Printable(ack.Stream, 64)),
-			"The subject belongs to another stream; change the template or the streams' subjects.")
-	default:
-		s.place = bridge.Placement{Position: ack.Seq, Repeat: ack.Duplicate}
+	s.place, s.err = l.answer(m)
+	if s.err != nil && l.chain != nil {
+		l.doomed = s.err
 	}
 	return nil
+}
+
+// answer reads what the stream says about one message.
+func (l *lane) answer(m *nats.Msg) (p bridge.Placement, err error) {
+	ack, err := pubAck{}, errNoStream
+	if !noStream(m) {
+		ack, err = parsePubAck(m.Data, l.cfg.Stream)
+	}
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, err)
+	case ack.Error != nil:
+		return p, refusal(ack.Error, l.cfg.Stream)
+	case ack.Stream != l.cfg.Stream:
+		return p, bridge.Fatal(fmt.Errorf("%s: %s: stream %s: stream %s has taken the message", Kind, l.conn.system.name, l.cfg.Stream, bridge.Printable(ack.Stream, 64)),
+			"The subject belongs to another stream; change the template or the streams' subjects.")
+	}
+	return bridge.Placement{Position: ack.Seq, Repeat: ack.Duplicate}, nil
 }
 
 // advance reports the prefix whose answers are there. // I1

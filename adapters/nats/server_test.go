@@ -2,8 +2,6 @@ package nats
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net"
 	"reflect"
 	"strings"
@@ -185,14 +183,4 @@ func plainMessage(subject string, h nats.Header, body []byte) (m bridge.Message,
 		m.ID, m.Key, err = bridge.ParseNativeID(v)
 	}
 	return m, err
-}
-
-// nameFor makes a name for a stream of a test's name.
-func nameFor(prefix, name string) string {
-	return fmt.Sprintf("%s-%x", prefix, []byte(name)[max(0, len(name)-12):])
-}
-
-func printJSON(v any) string {
-	b, _ := json.Marshal(v)
-	return string(b)
 }
