@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -15,22 +14,37 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-func kinds() map[string]*target {
+// A place to go: a target at a version of the broker.
+type hopTo struct {
+	*target
+	broker
+}
+
+func kinds() map[string]hopTo {
 	key, err := bridge.ParseTemplate("{address}")
 	if err != nil {
 		panic(err)
 	}
-	return map[string]*target{
-		typeQuorum:  {kind: typeQuorum, queue: "q", persistent: true},
-		typeClassic: {kind: typeClassic, queue: "q", persistent: true},
-		typeStream:  {kind: typeStream, queue: "s", persistent: true},
-		toExchange:  {kind: toExchange, exchange: "x", key: key, persistent: true},
-		"transient": {kind: typeClassic, queue: "q"},
+	all := map[string]hopTo{}
+	for _, major := range []int{3, 4} {
+		for name, t := range map[string]*target{
+			typeQuorum:  {kind: typeQuorum, queue: "q", persistent: true},
+			typeClassic: {kind: typeClassic, queue: "q", persistent: true},
+			typeStream:  {kind: typeStream, queue: "s", persistent: true},
+			toExchange:  {kind: toExchange, exchange: "x", key: key, persistent: true},
+			"transient": {kind: typeClassic, queue: "q"},
+		} {
+			if major == 4 {
+				name += " 4"
+			}
+			all[name] = hopTo{t, broker{major: major}}
+		}
 	}
+	return all
 }
 
-func testEncoder(t *target) *encoder {
-	return newEncoder(t, "bridge/relay", "guest", 1, 4096*8, newSizeLimit(1<<20))
+func testEncoder(t hopTo) *encoder {
+	return newEncoder(t.target, t.broker, "bridge/relay", "guest", 1, 4096*8, newSizeLimit(1<<20))
 }
 
 // A fataler is what a *testing.T and a *rapid.T have in common.
@@ -83,34 +97,45 @@ func asDelivery(t fataler, frames []byte) *delivery {
 	return &got[0]
 }
 
-// sortHeaders does to a message what a stream does: its headers come back by name.
-func sortHeaders(d *delivery) {
-	type field struct {
-		name  string
-		t     bridge.Type
-		value []byte
+// kept does to a message what the broker does: streams, and from RabbitMQ 4 on
+// everything, give each name's first header back, by name, and streams of
+// RabbitMQ 4 set a delivery mode.
+func (t hopTo) kept(d *delivery) {
+	if t.kind != typeStream && t.major < 4 {
+		return
 	}
-	var fields []field
+	var names []string
+	fields := map[string][]byte{}
 	if err := eachHeader(d, func(name []byte, t bridge.Type, value []byte) {
-		fields = append(fields, field{string(name), t, value})
+		if _, again := fields[string(name)]; !again {
+			names = append(names, string(name))
+			fields[string(name)] = appendField(nil, string(name), t, value)
+		}
 	}); err != nil {
 		panic(err)
 	}
-	sort.SliceStable(fields, func(i, j int) bool { return fields[i].name < fields[j].name })
+	slices.Sort(names)
 	var table []byte
-	for _, f := range fields {
-		table = appendField(table, f.name, f.t, f.value)
+	for _, name := range names {
+		table = append(table, fields[name]...)
 	}
 	c := cursor{b: d.props}
 	flags := c.short()
+	var front []byte
 	for i := range 2 {
 		if flags&(1<<(15-i)) != 0 {
-			c.shortstr()
+			front = appendShortstr(front, c.shortstr())
 		}
 	}
 	if flags&(1<<13) != 0 {
-		copy(d.props[len(d.props)-len(c.b)+4:], table)
+		c.longstr()
+		front = append(binary.BigEndian.AppendUint32(front, uint32(len(table))), table...)
 	}
+	if flags&(1<<12) == 0 && t.kind == typeStream && t.major >= 4 {
+		flags |= 1 << 12
+		front = append(front, 1)
+	}
+	d.props = append(append(binary.BigEndian.AppendUint16(nil, flags), front...), c.b...)
 }
 
 var someTexts = []string{"", "a", "a ", "\x00", "\xff\xfe", "é", "a.b", "~%/= ", "\r\n", strings.Repeat("k", 255), strings.Repeat("k", 256)}
@@ -233,9 +258,7 @@ func TestAnyMessageComesBack(t *testing.T) {
 					t.Fatalf("encode: %v", err)
 				}
 				d := asDelivery(t, frames)
-				if target.kind == typeStream {
-					sortHeaders(d)
-				}
+				target.kept(d)
 				var got bridge.Delivery
 				if err := c.decode(d, 7, &got); err != nil {
 					t.Fatalf("decode: %v", err)
@@ -282,9 +305,7 @@ func FuzzNativeComesBack(f *testing.F) {
 				continue
 			}
 			back := asDelivery(t, frames)
-			if target.kind == typeStream {
-				sortHeaders(back)
-			}
+			target.kept(back)
 			if err := c.decode(back, 2, &second); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

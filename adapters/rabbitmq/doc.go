@@ -48,14 +48,21 @@
 //	message-id       a property; a message that has an ID and no message-id gets
 //	                 one at the target, and crossfade-added tells it was added
 //	delivery-mode    set to persistent for classic queues and exchanges unless
-//	                 configured otherwise; crossfade-added tells
+//	                 configured otherwise, and for streams from RabbitMQ 4 on, which
+//	                 set it themselves; crossfade-added tells
 //	user-id          carried, unless it is the connection's own user
 //	CC, BCC, x-death, x-delay and others that act at a broker: carried
 //	decimal headers  carried to streams and exchanges: a stream would end the
 //	                 connection
 //	tables, arrays   carried to streams, which lose them
-//	repeated and x- headers, header order: carried to streams, which keep neither
+//	header order and all but the first of repeated headers: carried to streams,
+//	                 and to everything from RabbitMQ 4 on, where they are not kept
+//	x- headers       carried to streams
+//	octets (type x)  carried to streams of RabbitMQ 4, which make text of them
 //	NaN and infinite floats: carried; the broker cannot read them
+//
+// What a producer's own broker changes before a tap sees it is beyond the bridge:
+// RabbitMQ 4 sorts headers and drops repeats, and its streams set delivery-mode.
 //
 // "Carried" is in a crossfade- header, from which any adapter restores it.
 //

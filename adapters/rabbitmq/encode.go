@@ -17,22 +17,30 @@ type encoder struct {
 	channel  uint16
 	frameMax int
 	limit    *sizeLimit
+	sorts    bool // the target gives headers back by name, each name once
+	stream4  bool // the target is a stream of RabbitMQ 4, which sets a delivery mode and makes text of octets
 
 	carry  bridge.Carry
 	native bridge.Native
 
 	// Of the message at hand:
-	m        *bridge.Message
-	key      []byte
-	first    [len(propertyKinds)]*bridge.Property
-	addID    bool // message-id is set from the ID
-	addMode  bool // delivery-mode is set to persistent
-	repeated map[string]bool
-	order    []byte
+	m       *bridge.Message
+	key     []byte
+	first   [len(propertyKinds)]*bridge.Property
+	addID   bool                      // message-id is set from the ID
+	addMode bool                      // delivery-mode is set to persistent
+	firsts  map[string]*bridge.Header // the first header of each name, where that matters
+	order   []byte
 }
 
-func newEncoder(t *target, relay, user string, channel uint16, frameMax int, limit *sizeLimit) *encoder {
-	e := &encoder{target: t, relay: relay, user: user, channel: channel, frameMax: frameMax, limit: limit}
+// newEncoder makes an encoder for one channel of a broker. Streams sort headers,
+// and since RabbitMQ 4 everything does.
+func newEncoder(t *target, b broker, relay, user string, channel uint16, frameMax int, limit *sizeLimit) *encoder {
+	e := &encoder{
+		target: t, relay: relay, user: user, channel: channel, frameMax: frameMax, limit: limit,
+		sorts:   t.kind == typeStream || b.major >= 4,
+		stream4: t.kind == typeStream && b.major >= 4,
+	}
 	e.native = bridge.Native{
 		Address: func(m *bridge.Message) bool {
 			return m.Address.Space == t.exchange && m.Address.Name == string(e.key) && m.Address.Partition == 0
@@ -85,7 +93,7 @@ func (e *encoder) prepare() error {
 	}
 	id := e.first[rank(bridge.KindMessageID)]
 	e.addID = id == nil && m.ID.Value != "" && len(m.ID.Value) <= 255
-	e.addMode = e.target.persistent && (e.target.kind == toExchange || e.target.kind == typeClassic)
+	e.addMode = e.stream4 || e.target.persistent && (e.target.kind == toExchange || e.target.kind == typeClassic)
 	if mode := e.first[rank(bridge.KindDeliveryMode)]; mode != nil && mode.Num == 2 && !mode.Null {
 		e.addMode = false
 	}
@@ -96,7 +104,7 @@ func (e *encoder) prepare() error {
 // neither.
 func (e *encoder) prepareHeaders() error {
 	hs := e.m.Headers
-	e.repeated, e.order = nil, e.order[:0]
+	e.firsts, e.order = nil, e.order[:0]
 	sorted := true
 	for i := range hs {
 		if len(hs[i].Name) >= len(bridge.HopPrefix) && bridge.IsHop(hs[i].Name) {
@@ -104,14 +112,14 @@ func (e *encoder) prepareHeaders() error {
 		}
 		sorted = sorted && (i == 0 || hs[i-1].Name < hs[i].Name)
 	}
-	if e.target.kind != typeStream || sorted {
+	if !e.sorts || sorted {
 		return nil
 	}
-	e.repeated = make(map[string]bool, len(hs))
+	e.firsts = make(map[string]*bridge.Header, len(hs))
 	for i := range hs {
-		name := hs[i].Name
-		_, again := e.repeated[name]
-		e.repeated[name] = again
+		if h := &hs[i]; e.firsts[h.Name] == nil {
+			e.firsts[h.Name] = h
+		}
 	}
 	for i := range hs {
 		if e.nativeHeader(&hs[i]) {
@@ -131,13 +139,20 @@ func (e *encoder) nativeHeader(h *bridge.Header) bool {
 	if h.Type == bridge.TypeBool && h.Value[0] > 1 {
 		return false
 	}
+	if e.firsts != nil && e.firsts[h.Name] != h {
+		return false
+	}
 	switch e.target.kind {
 	case typeStream:
 		switch h.Type {
 		case bridge.TypeDecimal, bridge.TypeTable, bridge.TypeArray:
 			return false // the first ends the connection, the others vanish
+		case bridge.TypeBytes:
+			if e.stream4 {
+				return false
+			}
 		}
-		return !e.repeated[h.Name] && !(len(h.Name) > 1 && h.Name[0]|0x20 == 'x' && h.Name[1] == '-')
+		return !(len(h.Name) > 1 && h.Name[0]|0x20 == 'x' && h.Name[1] == '-')
 	case toExchange:
 		return h.Type != bridge.TypeDecimal // a stream may be bound there
 	}

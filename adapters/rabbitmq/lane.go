@@ -74,7 +74,7 @@ func (l *lane) open(ctx context.Context, number int) error {
 	if err := l.ch.Confirm(false); err != nil {
 		return setupError("publisher confirms", err)
 	}
-	l.encoder = newEncoder(&o.target, o.id.String(), n.user, l.channel, n.conn.Config.FrameSize, o.limit)
+	l.encoder = newEncoder(&o.target, n.broker, o.id.String(), n.user, l.channel, n.conn.Config.FrameSize, o.limit)
 	n.watch(l.ch, l.end)
 	n.start(l.watchProgress)
 	return nil
