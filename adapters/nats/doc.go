@@ -17,7 +17,8 @@
 // The tap is an ephemeral pull consumer without acknowledgements, so it changes
 // nothing that applications see. The relay's position is the bridge's own: one
 // record in a small stream at the incumbent, written with each Ack at the low
-// watermark and confirmed before Ack returns. Each write names the record that
+// watermark, at most 200 times a second, and confirmed before Ack returns. Each
+// write names the record that
 // it follows, so positions never go backwards and a session whose successor has
 // begun is refused. A durable consumer with acknowledgements would give back what
 // a dead process held only after its AckWait, and behind newer messages.

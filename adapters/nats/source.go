@@ -52,7 +52,8 @@ type source struct {
 	ackMu sync.Mutex // one writer of the checkpoint at a time: Ack, Hold or Close
 	point *checkpoint
 	floor place
-	early []run // Receive reads it too: what earlier sessions have settled above the floor
+	wrote time.Time // when the latest write ended
+	early []run     // Receive reads it too: what earlier sessions have settled above the floor
 }
 
 // Open begins a session: it takes the checkpoint over from any earlier session,
@@ -322,10 +323,31 @@ func (s *source) Ack(ctx context.Context, receipts []bridge.Receipt) error {
 	if floor.seq <= s.floor.seq {
 		return s.ended(ctx, nil)
 	}
+	s.pace(ctx)
 	if err := s.write(ctx, floor, above(s.early, floor.seq)); err != nil {
 		return s.ended(ctx, err)
 	}
 	return nil
+}
+
+// ackEvery is the least time between two writes of the checkpoint. Whoever
+// acknowledges waits so long, and has more to acknowledge the next time: the
+// incumbent stores at most 200 records a second for a relay, whatever its load.
+const ackEvery = 5 * time.Millisecond
+
+// pace waits until the next write is due; ackMu is held.
+func (s *source) pace(ctx context.Context) {
+	wait := ackEvery - time.Since(s.wrote)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.conn.lost:
+	}
 }
 
 // settle gives the place up to which everything is acknowledged.
@@ -348,7 +370,7 @@ func (s *source) write(ctx context.Context, floor place, early []run) error {
 	if err := s.point.commit(ctx, m); err != nil {
 		return err
 	}
-	s.floor = floor
+	s.floor, s.wrote = floor, time.Now()
 	return nil
 }
 

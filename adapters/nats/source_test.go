@@ -498,3 +498,24 @@ func TestLargeMessages(t *testing.T) {
 		t.Errorf("bodies of %d, %d, %d", len(got[0].Body), len(got[5].Body), len(got[6].Body))
 	}
 }
+
+// However often it is acknowledged, the incumbent stores few records for it.
+func TestCheckpointIsPaced(t *testing.T) {
+	o, js, _ := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
+	publish(t, js, "a.x", upTo(60)...)
+	s := openSource(t, o)
+	got := take(t, s, 60)
+	before := streamInfo(t, js, checkpointStream(testIdentity.Bridge)).State.LastSeq
+	began := time.Now()
+	for i := range got {
+		ackAll(t, s, got[i])
+	}
+	took := time.Since(began)
+	wrote := streamInfo(t, js, checkpointStream(testIdentity.Bridge)).State.LastSeq - before
+	if most := uint64(took/ackEvery) + 2; wrote > most {
+		t.Errorf("%d records in %v, want at most %d", wrote, took, most)
+	}
+	if ms := marks(t, js); ms[len(ms)-1].Floor != 60 {
+		t.Errorf("the checkpoint is at %d", ms[len(ms)-1].Floor)
+	}
+}
