@@ -16,12 +16,13 @@
 //
 // The tap is an ephemeral pull consumer without acknowledgements, so it changes
 // nothing that applications see. The relay's position is the bridge's own: one
-// record in a small stream at the incumbent, written with each Ack at the low
-// watermark, at most 200 times a second, and confirmed before Ack returns. Each
-// write names the record that
-// it follows, so positions never go backwards and a session whose successor has
-// begun is refused. A durable consumer with acknowledgements would give back what
-// a dead process held only after its AckWait, and behind newer messages.
+// record in a small stream at the incumbent, written by Ack at the low watermark,
+// at most 200 times a second, and confirmed before Ack returns. Each write names
+// the record that it follows, so positions never go backwards and a session whose
+// successor has begun is refused. A durable consumer with acknowledgements would
+// give back what a dead process held only after its AckWait, and behind newer
+// messages. What is acknowledged above a gap is kept by an orderly end of a
+// session; after a death it comes again.
 //
 // The consumer's sequence proves that nothing is missing between the server and
 // the relay; the stream's first sequence, that its limits removed nothing ahead
@@ -34,12 +35,15 @@
 // # JetStream sink
 //
 // One lane for a stream that this relay alone writes to. Each message names the
-// stream's newest sequence as the lane expects it, beginning with the one read at
-// Open, so a message that fails, or an earlier session's that comes late, makes
-// the server refuse all behind it: what survives is a prefix. This holds without
-// IDs and whatever the duplicates window is. A repeat that the window catches is
-// settled and ends the lane, since the sequence does not rise; the relay opens
-// the next one. Recall reads headers back, up to the sequence of Open.
+// stream's newest sequence and the dedup header of the message before it; the
+// first of a session names the sequence that was read at Open. So one that fails,
+// or an earlier session's that comes late, makes the server refuse all behind it:
+// what survives is a prefix, whatever the duplicates window is. The sequence alone
+// would not do: a late pipeline of an earlier session passes it as soon as the
+// stream has grown to where that session thought it was. Messages without an ID
+// get a made-up dedup header for the chain's sake. A repeat that the window
+// catches is settled and ends the lane, since the sequence does not rise; the
+// relay opens the next one. Recall reads headers back, up to the sequence of Open.
 //
 // With shared: true others may write into the stream; then nothing is fenced, and
 // any subset of a pipeline may survive.
