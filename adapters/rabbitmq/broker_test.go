@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -158,7 +159,7 @@ func (n *node) put(ctx context.Context, exchange string, msgs ...publishing) err
 	}
 	// A confirm may overtake earlier ones, so wait for all by closing in order.
 	if ok, err := last.WaitContext(ctx); err != nil || !ok {
-		return fmt.Errorf("publish: not confirmed: %v", err)
+		return fmt.Errorf("publish: not confirmed: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -52,13 +53,13 @@ type site struct {
 
 // A place is the topology of one check.
 type place struct {
-	t        adaptertest.T
-	at       site
-	kind     string // of tap and target
-	id       bridge.Identity
-	in       string // the exchange that is tapped
-	target   string // the queue or stream behind the sink
-	out, sub string // the exchange of an exchange target, and its queue
+	t      adaptertest.T
+	at     site
+	kind   string // of tap and target
+	id     bridge.Identity
+	in     string // the exchange that is tapped
+	target string // the queue or stream behind the sink
+	out    string // the exchange of an exchange target
 
 	mu   sync.Mutex
 	kept []bridge.Message // what has been read of a queue
@@ -330,7 +331,7 @@ func (p *place) readStream(ctx context.Context, conn *amqp.Connection, ch *amqp.
 			return nil
 		}
 	}
-	return fmt.Errorf("the stream's reader ended: %v", context.Cause(ctx))
+	return fmt.Errorf("the stream's reader ended: %w", errors.Join(amqp.ErrClosed, context.Cause(ctx)))
 }
 
 // keep notes a message as the client library sees it.

@@ -152,7 +152,7 @@ func (e *encoder) nativeHeader(h *bridge.Header) bool {
 				return false
 			}
 		}
-		return !(len(h.Name) > 1 && h.Name[0]|0x20 == 'x' && h.Name[1] == '-')
+		return len(h.Name) < 2 || h.Name[0]|0x20 != 'x' || h.Name[1] != '-'
 	case toExchange:
 		return h.Type != bridge.TypeDecimal // a stream may be bound there
 	}

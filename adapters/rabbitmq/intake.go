@@ -62,6 +62,13 @@ func (q *intake) delivered() uint64 {
 	return q.last
 }
 
+// idle says that nothing has come behind the batch that next gave.
+func (q *intake) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.at == len(q.batch) && len(q.queued) == 0
+}
+
 // next gives up to limit deliveries, of those that are there, and waits for the
 // first. They are valid until the call after. One caller at a time.
 func (q *intake) next(ctx context.Context, limit int) ([]delivery, error) {

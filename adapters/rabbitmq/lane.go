@@ -24,8 +24,8 @@ type lane struct {
 	frames  []byte          // Send's
 	full    <-chan struct{} // Send's: closed when the socket has room again
 
-	report sync.Mutex // held while settled is called, so that calls do not overlap
-	tell   bridge.Settled
+	report sync.Mutex     // held while settled is called, so that calls do not overlap
+	tell   bridge.Settled // guarded by report; nil before begin and after the end
 
 	mu       sync.Mutex
 	slots    []slot // by tag, a power of two
@@ -49,13 +49,13 @@ type slot struct {
 	acked   bool
 }
 
-func newLane(n *session, o *sinkOpener, settled bridge.Settled) *lane {
+func newLane(n *session, o *sinkOpener) *lane {
 	size := 1
 	for size < o.target.window {
 		size *= 2
 	}
 	return &lane{
-		session: n, opener: o, tell: settled,
+		session: n, opener: o,
 		slots: make([]slot, size), head: 1, next: 1, room: make(chan struct{}), over: make(chan struct{}),
 	}
 }
@@ -78,6 +78,14 @@ func (l *lane) open(ctx context.Context, number int) error {
 	n.watch(l.ch, l.end)
 	n.start(l.watchProgress)
 	return nil
+}
+
+// begin tells settled what happens from now on, and what has happened.
+func (l *lane) begin(settled bridge.Settled) {
+	l.report.Lock()
+	l.tell = settled
+	l.report.Unlock()
+	l.flush()
 }
 
 // watchProgress ends the lane if the broker leaves a message unconfirmed for too
@@ -275,16 +283,19 @@ func (l *lane) deliver(d *delivery) {
 func (l *lane) flush() {
 	l.report.Lock()
 	defer l.report.Unlock()
+	tell := l.tell
+	if tell == nil {
+		return
+	}
 	l.mu.Lock()
-	n, placements := l.ready, l.placements
-	err, tell := l.err, l.tell
+	n, placements, err := l.ready, l.placements, l.err
 	l.ready, l.placements = 0, nil
+	l.wake()
+	l.mu.Unlock()
 	if err != nil {
 		l.tell = nil
 	}
-	l.wake()
-	l.mu.Unlock()
-	if tell == nil || (n == 0 && err == nil) {
+	if n == 0 && err == nil {
 		return
 	}
 	for placements != nil && len(placements) < n {
@@ -314,11 +325,11 @@ func (l *lane) end(err error) {
 // Close ends the session; settled is not called any more.
 func (l *lane) Close() error {
 	l.report.Lock()
-	l.mu.Lock()
 	l.tell = nil
+	l.report.Unlock()
+	l.mu.Lock()
 	l.fail(bridge.ErrClosed)
 	l.mu.Unlock()
-	l.report.Unlock()
 	l.session.close()
 	return nil
 }

@@ -57,9 +57,11 @@ func (r *streamReader) soon(ctx context.Context, limit int) ([]delivery, error) 
 	return r.next(ctx, limit)
 }
 
-// credit acknowledges in steps, so that the broker never waits for it.
+// credit acknowledges in steps, so that the broker never waits for it, and at
+// once when nothing more has come, so that nothing is left un-acknowledged until
+// the broker's own time-out.
 func (r *streamReader) credit(tag uint64) error {
-	if tag-r.credited < uint64(max(1, r.prefetch/4)) {
+	if tag-r.credited < uint64(max(1, r.prefetch/4)) && !r.intake.idle() {
 		return nil
 	}
 	return r.ack(tag)

@@ -119,12 +119,13 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 	var l *lane
 	what := fmt.Sprintf("%s lane %d to %s", o.id, number, o.target.describe())
 	err := o.system.setUp(ctx, what, func(ctx context.Context, n *session) error {
-		l = newLane(n, o, settled)
+		l = newLane(n, o)
 		return l.open(ctx, number)
 	})
 	if err != nil {
 		return nil, err
 	}
+	l.begin(settled)
 	return l, nil
 }
 

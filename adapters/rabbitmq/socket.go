@@ -197,7 +197,7 @@ func (s *socket) flush() {
 // publishers it is patient for ever, otherwise a write that stalls is an error.
 func (s *socket) write(b []byte) error {
 	for len(b) > 0 {
-		_ = s.Conn.SetWriteDeadline(time.Now().Add(s.patience))
+		_ = s.SetWriteDeadline(time.Now().Add(s.patience))
 		n, err := s.Conn.Write(b)
 		b = b[n:]
 		if err == nil || (errors.Is(err, os.ErrDeadlineExceeded) && (n > 0 || s.blocked.Load() != nil) && !s.failed()) {

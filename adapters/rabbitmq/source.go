@@ -87,6 +87,9 @@ func (o *sourceOpener) Open(ctx context.Context) (source bridge.Source, err erro
 		return err
 	})
 	if err != nil {
+		if source != nil {
+			_ = source.Close()
+		}
 		return nil, err
 	}
 	return source, nil

@@ -50,7 +50,7 @@ var (
 )
 
 // openQueue subscribes to a queue that is there.
-func openQueue(n *session, queue, incarnation string, prefetch int) (*queueSource, error) {
+func openQueue(n *session, queue, incarnation string, prefetch int) (bridge.Source, error) {
 	s := &queueSource{
 		session: n, queue: queue, epoch: epochs.Add(1), intake: newIntake(), acks: newAckRuns(),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},

@@ -40,7 +40,7 @@ func (o *sourceOpener) openStream(ctx context.Context, n *session) (bridge.Sourc
 		s, err = o.resume(ctx, n, keeper)
 		return err
 	})
-	if err != nil {
+	if err != nil { // the outer session is closed by the caller, and the reader with it
 		return nil, err
 	}
 	return s, nil
