@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -229,3 +230,24 @@ func (r *recorder) set(v string) {
 	}
 }
 func (r *recorder) Name() string { return r.name }
+
+// A server that tests know by its URL alone lives as long as the process, whatever
+// the garbage collector finds.
+func TestSharedServerOutlivesTheGarbageCollector(t *testing.T) {
+	url, err := startKept(KindNATS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		runtime.GC()
+	}
+	<-time.After(300 * time.Millisecond) // a leash that was let go needs a moment to pull
+	if err := Answers(url); err != nil {
+		t.Error(err)
+	}
+	if s, ok := kept.LoadAndDelete(KindNATS); ok {
+		if err := s.(*Server).Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+}

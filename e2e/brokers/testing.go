@@ -106,12 +106,24 @@ func sharedURL(kind Kind) (string, error) {
 	if u := readEnv(filepath.Join(root, "env"))[name]; u != "" && Answers(u) == nil {
 		return u, nil
 	}
+	return startKept(kind)
+}
+
+// startKept starts a server that lives as long as this process and is known by
+// its URL alone.
+func startKept(kind Kind) (string, error) {
 	s, err := startLeashed(kind)
 	if err != nil {
 		return "", err
 	}
+	kept.Store(kind, s)
 	return s.URL(), nil
 }
+
+// kept holds on to the servers that are known by their URL alone: the leash of
+// one that nothing refers to is closed by the garbage collector, and the server
+// ends in the middle of a test.
+var kept sync.Map
 
 // Missing ends a test that cannot have its server. Only one that is not installed
 // is a reason to skip, and in CI not even that is.
