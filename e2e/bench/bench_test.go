@@ -128,6 +128,11 @@ func TestMedian(t *testing.T) {
 	if got := of(1, 2); got != 75 {
 		t.Errorf("median of two = %v, want 75", got)
 	}
+	slow := []result{{Messages: 1, Seconds: 1}, {Messages: 1, Seconds: 10}, {Messages: 1, Seconds: 2}}
+	fast := []result{{Messages: 1, Seconds: 0.5}, {Messages: 1, Seconds: 2}, {Messages: 1, Seconds: 2}}
+	if got := ratio(slow, fast, result.rate); got != 2 {
+		t.Errorf("ratio = %v, want 2: the rounds have 2, 5 and 1", got)
+	}
 }
 
 func TestTableIsAligned(t *testing.T) {

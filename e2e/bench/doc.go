@@ -13,7 +13,7 @@
 //	for each route and distribution of keys:
 //	    for each round, the contestants in turn, another one first each time:
 //	        fill the source ─► the contestant copies ─► read and verify the target
-//	    medians, and the ratio of Crossfade to the loop
+//	    medians, and the median of the rounds' ratios of Crossfade to the loop
 //
 // # Contestants
 //

@@ -24,6 +24,11 @@ func median(rs []result, of func(result) float64) float64 {
 	for i, r := range rs {
 		values[i] = of(r)
 	}
+	return middle(values)
+}
+
+// middle is the median of values, which it sorts.
+func middle(values []float64) float64 {
 	slices.Sort(values)
 	n := len(values)
 	return (values[n/2] + values[(n-1)/2]) / 2
@@ -62,6 +67,16 @@ func (t *table) print(out io.Writer) error {
 	return err
 }
 
+// ratio is the median of the rounds' ratios of b to a: what else the machine does
+// changes from round to round, and less within one.
+func ratio(a, b []result, of func(result) float64) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = of(b[i]) / of(a[i])
+	}
+	return middle(ratios)
+}
+
 // routesTable has one line for each contestant of each route, with its ratio to
 // the first one there.
 func routesTable(all [][]measurement) *table {
@@ -70,10 +85,9 @@ func routesTable(all [][]measurement) *table {
 	for _, group := range all {
 		first := group[0].results
 		for _, m := range group {
-			rate, cost := median(m.results, result.rate), median(m.results, result.cost)
 			t.add(m.route.title, string(m.keys), m.contestant,
-				fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.2f", rate/median(first, result.rate)),
-				fmt.Sprintf("%.1f", cost), fmt.Sprintf("%.2f", cost/median(first, result.cost)),
+				fmt.Sprintf("%.0f", median(m.results, result.rate)), fmt.Sprintf("%.2f", ratio(first, m.results, result.rate)),
+				fmt.Sprintf("%.1f", median(m.results, result.cost)), fmt.Sprintf("%.2f", ratio(first, m.results, result.cost)),
 				fmt.Sprintf("%.1f", median(m.results, result.allocs)), fmt.Sprintf("%.0f", median(m.results, result.megabytes)))
 		}
 	}
