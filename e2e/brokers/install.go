@@ -37,7 +37,7 @@ func InstallRabbitMQ(ctx context.Context, say io.Writer) error {
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		cmd.Stdout, cmd.Stderr = say, say
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%w (apt-get %s: %v)", missing, args[0], err)
+			return fmt.Errorf("%w (apt-get %s: %w)", missing, args[0], err)
 		}
 	}
 	return rabbitInstalled()

@@ -158,7 +158,7 @@ func (s *Server) awaitReady(ctx context.Context, exited <-chan error) error {
 		select {
 		case err := <-exited:
 			_ = os.Remove(s.pidPath())
-			return fmt.Errorf("ended while starting: %v", err)
+			return fmt.Errorf("ended while starting: %w", err)
 		case <-ctx.Done():
 			return fmt.Errorf("does not answer on %s: %w", Address(s.Ports[0]), context.Cause(ctx))
 		case <-tick.C:
