@@ -79,9 +79,8 @@
 //	Header float, decimal   n: f d D               h                      h
 //	Header time, table, []  n: T F A               h                      h
 //	Header null             n: V                   n: null value          h
-//	Header order, repeats   h (client: a map)      n                      values of a name n, else h
-//	property absent ≠ zero  n by the broker; amqp091-go cannot write priority 0,
-//	                        delivery mode 0 and "" : carried in h
+//	Header order, repeats   n; h to streams and 4  n                      values of a name n, else h
+//	property absent ≠ zero  n                      h                      h
 //	expiration, priority    n                      h                      h
 //	content type, reply-to  n                      h                      h
 //
