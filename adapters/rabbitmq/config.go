@@ -18,7 +18,7 @@ import (
 // systemSettings are the settings of one broker or cluster.
 type systemSettings struct {
 	// URL is amqp://user@host:port/vhost, or amqps:// for TLS.
-	URL bridge.Secret `yaml:"url"`
+	URL string `yaml:"url"`
 	// Password takes the place of the URL's.
 	Password bridge.Secret `yaml:"password"`
 	// Heartbeat is how long the broker may be silent; 10 s by default.
@@ -116,7 +116,7 @@ func newSystem(name string, settings bridge.Decode) (*system, error) {
 	if c.URL == "" {
 		return nil, errors.New("url is missing; want amqp://user@host:5672/vhost")
 	}
-	uri, err := amqp.ParseURI(string(c.URL))
+	uri, err := amqp.ParseURI(c.URL)
 	if err != nil {
 		return nil, errors.New("url cannot be read; want amqp://user@host:5672/vhost, with '@', ':', '/' and the like written as %XX")
 	}
@@ -227,7 +227,7 @@ func (c *sourceSettings) validateQueue() error {
 // validateStream checks the reading of an application's stream.
 func (c *sourceSettings) validateStream() error {
 	if c.Start == "" {
-		c.Start = "next"
+		c.Start = "now"
 	}
 	switch {
 	case c.Stream == "":
@@ -238,8 +238,8 @@ func (c *sourceSettings) validateStream() error {
 		return errors.New("stream takes an existing stream as it is: no bounds")
 	case len(c.Stream) > 255:
 		return errors.New("stream: names have at most 255 octets")
-	case c.Start != "next" && c.Start != "first":
-		return fmt.Errorf("start: %q is not one of next, first", c.Start)
+	case c.Start != "now" && c.Start != "first":
+		return fmt.Errorf("start: %q is not one of now, first", c.Start)
 	}
 	return c.validatePrefetch()
 }

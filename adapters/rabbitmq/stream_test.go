@@ -126,11 +126,11 @@ func TestAnExistingStream(t *testing.T) {
 	n := sharedNode(t)
 	stream := n.queue(t, unique(t), typeStream)
 	n.publish(t, "", toQueue(stream, bodies(0, 20, 0))...)
-	for start, want := range map[string]string{"first": "00000000", "next": "00000020"} {
+	for start, want := range map[string]string{"first": "00000000", "now": "00000020"} {
 		o := n.source(t, n.open(t), n.identity(t), "stream: "+stream+"\nstart: "+start)
 		n.deleteLater(t, tapName(o.id, &o.settings, "offsets"))
 		s := openSource(t, o)
-		if start == "next" {
+		if start == "now" {
 			n.publish(t, "", toQueue(stream, bodies(20, 5, 0))...)
 		}
 		ds := receive(t, s, 5)
