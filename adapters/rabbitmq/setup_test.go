@@ -49,7 +49,7 @@ func TestSettings(t *testing.T) {
 		"tap: stream\nsegment_bytes: 1\nbindings: [{exchange: x}]": "segment_bytes",
 		"stream: s\ntap: quorum":                                   "existing stream",
 		"stream: s\nstart: middle":                                 "not one of next, first",
-		"start: now\nbindings: [{exchange: x}]":                   "existing stream",
+		"start: now\nbindings: [{exchange: x}]":                    "existing stream",
 		"stream: s\nmax_bytes: 5":                                  "no bounds",
 		"bindings: [{exchange: x, arguments: {a: [1]}}]":           "want a text",
 		"bindings: [{exchange: " + strings.Repeat("x", 256) + "}]": "255",
