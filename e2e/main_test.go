@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -37,6 +38,10 @@ var seed = func() uint64 {
 var builds string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // those wait more than they work
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("", "crossfade-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

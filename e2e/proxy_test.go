@@ -8,17 +8,24 @@ import (
 )
 
 // A proxy stands between the bridge and one broker. It can cut all connections
-// that run through it, and stall them: take no more octets in either direction.
+// that run through it, stall them, so that no octet comes through in either
+// direction, and hold those that are open now, whose octets come through late.
 type proxy struct {
 	listener net.Listener
 	target   string
 
-	mu    sync.Mutex
-	flow  *sync.Cond // on mu: stalled has changed
-	stall bool
-	conns map[net.Conn]struct{}
-	done  bool
-	wg    sync.WaitGroup
+	mu     sync.Mutex
+	change *sync.Cond // on mu: stalled, done or a pipe's held has changed
+	stall  bool
+	done   bool
+	pipes  map[*pipe]struct{}
+	wg     sync.WaitGroup
+}
+
+// A pipe is one direction of a connection. The proxy's mu guards held.
+type pipe struct {
+	from, to net.Conn
+	held     bool
 }
 
 // newProxy gives a proxy in front of the URL's host and the URL that leads
@@ -33,8 +40,8 @@ func newProxy(t testing.TB, rawURL string) (*proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: u.Host, conns: map[net.Conn]struct{}{}}
-	p.flow = sync.NewCond(&p.mu)
+	p := &proxy{listener: l, target: u.Host, pipes: map[*pipe]struct{}{}}
+	p.change = sync.NewCond(&p.mu)
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
 	u.Host = l.Addr().String()
@@ -43,68 +50,66 @@ func newProxy(t testing.TB, rawURL string) (*proxy, string) {
 
 func (p *proxy) accept() {
 	for {
-		from, err := p.listener.Accept()
+		client, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", p.target)
-		if err != nil || !p.add(from, to) {
-			_ = from.Close()
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
 			continue
 		}
-		p.wg.Go(func() { p.pipe(from, to) })
-		p.wg.Go(func() { p.pipe(to, from) })
-	}
-}
-
-func (p *proxy) add(conns ...net.Conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done {
-		return false
-	}
-	for _, c := range conns {
-		p.conns[c] = struct{}{}
-	}
-	return true
-}
-
-// pipe copies until either end is closed, and then closes both.
-func (p *proxy) pipe(from, to net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
+		there, back := &pipe{from: client, to: server}, &pipe{from: server, to: client}
 		p.mu.Lock()
-		for p.stall && !p.done {
-			p.flow.Wait()
+		if p.done {
+			_, _ = client.Close(), server.Close()
 		}
+		p.pipes[there], p.pipes[back] = struct{}{}, struct{}{}
 		p.mu.Unlock()
-		if n > 0 {
-			if _, werr := to.Write(buf[:n]); werr != nil {
+		p.wg.Go(func() { p.run(there) })
+		p.wg.Go(func() { p.run(back) })
+	}
+}
+
+// run copies until an end is closed, and then closes both. What a held pipe reads
+// waits in memory, so that its client may even be gone by then.
+func (p *proxy) run(x *pipe) {
+	buf := make([]byte, 64<<10)
+	var late []byte
+	for {
+		n, err := x.from.Read(buf)
+		p.mu.Lock()
+		for !p.done && (p.stall || x.held && err != nil) {
+			p.change.Wait()
+		}
+		held := x.held && !p.done
+		p.mu.Unlock()
+		late = append(late, buf[:n]...)
+		if !held && len(late) > 0 {
+			if _, werr := x.to.Write(late); werr != nil {
 				err = werr
 			}
+			late = late[:0]
 		}
 		if err != nil {
 			break
 		}
 	}
+	_, _ = x.from.Close(), x.to.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range []net.Conn{from, to} {
-		_ = c.Close()
-		delete(p.conns, c)
-	}
+	delete(p.pipes, x)
 }
 
 // cut closes every connection, without a word.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.conns {
-		if tcp, ok := c.(*net.TCPConn); ok {
+	for x := range p.pipes {
+		if tcp, ok := x.from.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a reset: what is on its way is lost
 		}
-		_ = c.Close()
+		_ = x.from.Close()
 	}
 }
 
@@ -113,14 +118,33 @@ func (p *proxy) setStalled(stall bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stall = stall
-	p.flow.Broadcast()
+	p.change.Broadcast()
+}
+
+// hold keeps what comes through the connections that are open now; later ones are
+// free. release lets it go on.
+func (p *proxy) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := range p.pipes {
+		x.held = true
+	}
+}
+
+func (p *proxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := range p.pipes {
+		x.held = false
+	}
+	p.change.Broadcast()
 }
 
 func (p *proxy) close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
 	p.done = true
-	p.flow.Broadcast()
+	p.change.Broadcast()
 	p.mu.Unlock()
 	p.cut()
 	p.wg.Wait()

@@ -419,11 +419,13 @@ func (s *scene) print() {
 	if faults == nil {
 		faults = []string{"no faults"}
 	}
-	fmt.Printf("STORY %s: %s, %s (%s)\n", verdict, s.title, strings.Join(faults, ", "), time.Since(s.began).Round(100*time.Millisecond))
+	var b strings.Builder
+	fmt.Fprintf(&b, "STORY %s: %s, %s (%s)\n", verdict, s.title, strings.Join(faults, ", "), time.Since(s.began).Round(100*time.Millisecond))
 	for _, r := range s.relays {
-		fmt.Printf("      %-16s %s\n", r.name, r.report.Line())
+		fmt.Fprintf(&b, "      %-16s %s\n", r.name, r.report.Line())
 	}
 	for _, n := range s.notes {
-		fmt.Printf("      %s\n", n)
+		fmt.Fprintf(&b, "      %s\n", n)
 	}
+	fmt.Print(b.String())
 }
