@@ -28,12 +28,18 @@ up: ## start the brokers that tests share
 down: ## stop them and remove their data
 	$(GO) run ./e2e/brokers/cmd down
 
+# Brokers for the time of a verb, unless "make up" has started them for longer.
+WITH_BROKERS = $(GO) run ./e2e/brokers/cmd running 2>/dev/null || { \
+	trap '$(GO) run ./e2e/brokers/cmd down' EXIT; \
+	$(GO) run ./e2e/brokers/cmd up || echo "SKIP: brokers are missing; what needs them is skipped, and fails with CI=true"; }
+# What a user wants to see of -v: stories, results, skips.
+QUIETER = grep --line-buffered -Ev '^=== (RUN|PAUSE|CONT|NAME)'
+
 test: ## everything: unit, conformance, planted mistakes, stories at reduced size
-	$(MAKE) --no-print-directory up || echo "SKIP: brokers are missing; what needs them is skipped, and fails with CI=true"
-	trap '$(MAKE) --no-print-directory down' EXIT; \
+	$(WITH_BROKERS); \
 	$(GO) test -shuffle=on -timeout 10m $(UNIT); \
 	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
-	$(GO) test -count=1 -timeout 15m -v $(STORIES) | grep -Ev '^=== (RUN|PAUSE|CONT|NAME)'
+	$(GO) test -count=1 -timeout 15m -v $(STORIES) | $(QUIETER)
 
 unit: ## the tests that need no broker of their own
 	$(GO) test -short -shuffle=on $(UNIT)
@@ -42,11 +48,10 @@ race: ## unit tests under the race detector
 	$(GO) test -race -short -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
 
 e2e: ## the stories; FULL=1 for the sizes that the promises name, RUN=pattern for some
-	$(GO) test -count=1 -timeout 170m -v -run '$(or $(RUN),.)' $(STORIES) | grep -Ev '^=== (RUN|PAUSE|CONT|NAME)'
+	$(GO) test -count=1 -timeout 6h -v -run '$(or $(RUN),.)' $(STORIES) | $(QUIETER)
 
 bench: ## measure beside a minimal copy loop, in one interleaved run
-	$(MAKE) --no-print-directory up
-	trap '$(MAKE) --no-print-directory down' EXIT; \
+	$(WITH_BROKERS); \
 	$(GO) run ./e2e/bench $(BENCH)
 
 fuzz: ## fuzz every target for T=10s each

@@ -159,6 +159,9 @@ func TestUpAndDown(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "brokers")
 	t.Cleanup(func() { _ = Down(context.Background(), root) })
 	var say bytes.Buffer
+	if Running(root) == nil {
+		t.Error("servers run that nobody has started")
+	}
 	for range 2 { // the second finds the first's
 		if err := Up(t.Context(), root, &say); err != nil {
 			t.Fatalf("%v\n%s", err, &say)
@@ -173,6 +176,9 @@ func TestUpAndDown(t *testing.T) {
 		if err := Answers(u); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := Running(root); err != nil {
+		t.Error(err)
 	}
 	if err := Down(t.Context(), root); err != nil {
 		t.Fatal(err)

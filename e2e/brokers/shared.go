@@ -84,6 +84,20 @@ func Up(ctx context.Context, root string, say io.Writer) error {
 	return upResult(errs, say)
 }
 
+// Running says why the servers that Up left do not answer; nil where they do.
+func Running(root string) error {
+	urls := readEnv(filepath.Join(root, "env"))
+	for _, name := range []string{envAMQP, envNATS} {
+		if urls[name] == "" {
+			return fmt.Errorf("brokers: make up has started none for %s", name)
+		}
+		if err := Answers(urls[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func upResult(errs []error, say io.Writer) error {
 	err := errors.Join(errs...)
 	if err == nil {

@@ -1,4 +1,5 @@
-// Command cmd starts and stops the brokers that tests share: up, down, install.
+// Command cmd starts and stops the brokers that tests share: up, down, install;
+// running says by its exit code whether they answer.
 package main
 
 import (
@@ -30,8 +31,10 @@ func run(ctx context.Context, args []string) error {
 		return brokers.Up(ctx, root, os.Stdout)
 	case len(args) == 1 && args[0] == "down":
 		return brokers.Down(ctx, root)
+	case len(args) == 1 && args[0] == "running":
+		return brokers.Running(root)
 	case len(args) == 1 && args[0] == "install":
 		return brokers.InstallRabbitMQ(ctx, os.Stdout)
 	}
-	return fmt.Errorf("want one of: up, down, install")
+	return fmt.Errorf("want one of: up, down, running, install")
 }
