@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,8 +18,8 @@ const (
 	HopOrigin   = "crossfade-origin"   // Origin.String
 	HopRelay    = "crossfade-relay"    // Identity.String of the last relay
 	HopAddress  = "crossfade-address"  // escaped space/name/partition
-	HopTime     = "crossfade-time"     // nanoseconds since 1970
-	HopExpires  = "crossfade-expires"  // nanoseconds since 1970
+	HopTime     = "crossfade-time"     // seconds since 1970, '.', nanoseconds
+	HopExpires  = "crossfade-expires"  // likewise
 	HopBody     = "crossfade-body"     // "null"
 	HopHeaders  = "crossfade-headers"  // headers not carried natively, see AppendHeaders
 	HopProperty = "crossfade-property" // properties not carried natively, see AppendProperties
@@ -92,12 +93,12 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 	}
 	if !m.Time.IsZero() && (n.Time == nil || !n.Time(m)) {
 		from = len(c.buf)
-		c.buf = strconv.AppendInt(c.buf, m.Time.UnixNano(), 10)
+		c.buf = appendTime(c.buf, m.Time)
 		c.add(HopTime, from)
 	}
 	if !m.Expires.IsZero() && !n.Expiration {
 		from = len(c.buf)
-		c.buf = strconv.AppendInt(c.buf, m.Expires.UnixNano(), 10)
+		c.buf = appendTime(c.buf, m.Expires)
 		c.add(HopExpires, from)
 	}
 	if m.Body == nil && !n.NullBody {
@@ -107,6 +108,23 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 	}
 	c.headers(m.Headers, n.Header)
 	c.properties(m.Properties, n.Property)
+}
+
+// appendTime writes any time, those that nanoseconds in 64 bits cannot say too: a
+// producer may have put milliseconds where AMQP wants seconds.
+func appendTime(dst []byte, t time.Time) []byte {
+	dst = append(strconv.AppendInt(dst, t.Unix(), 10), '.')
+	return strconv.AppendInt(dst, int64(t.Nanosecond()), 10)
+}
+
+func parseTime(s string) (time.Time, error) {
+	seconds, nanos, _ := strings.Cut(s, ".")
+	sec, err1 := strconv.ParseInt(seconds, 10, 64)
+	ns, err2 := strconv.ParseInt(nanos, 10, 64)
+	if err := errors.Join(err1, err2); err != nil || ns < 0 || ns >= 1e9 {
+		return time.Time{}, fmt.Errorf("%q is not seconds and nanoseconds", Printable(s, 40))
+	}
+	return time.Unix(sec, ns), nil
 }
 
 func (c *Carry) address(a Address) {
@@ -194,14 +212,14 @@ func (m *Message) Restore(name, value string) error {
 	case HopAddress:
 		return m.restoreAddress(value)
 	case HopTime, HopExpires:
-		ns, err := strconv.ParseInt(value, 10, 64)
+		t, err := parseTime(value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if strings.EqualFold(name, HopTime) {
-			m.Time = time.Unix(0, ns)
+			m.Time = t
 		} else {
-			m.Expires = time.Unix(0, ns)
+			m.Expires = t
 		}
 	case HopBody:
 		if value == "null" && len(m.Body) == 0 {

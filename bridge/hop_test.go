@@ -22,7 +22,10 @@ func drawMessage(t *rapid.T) Message {
 		m.Body = []byte{}
 	}
 	if rapid.Bool().Draw(t, "time") {
-		m.Time, m.Expires = time.Unix(0, rapid.Int64Range(0, 1<<60).Draw(t, "ns")), time.Unix(0, rapid.Int64Range(0, 1<<60).Draw(t, "ens"))
+		anyTime := func(label string) time.Time { // far beyond what nanoseconds in 64 bits can say, too
+			return time.Unix(rapid.Int64Range(-1<<40, 1<<50).Draw(t, label), rapid.Int64Range(0, 999_999_999).Draw(t, label+" ns"))
+		}
+		m.Time, m.Expires = anyTime("time"), anyTime("expires")
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "headers") {
 		h := Header{Name: anyString(t, "header"), Type: Type(rapid.IntRange(0, int(TypeArray)).Draw(t, "type"))}

@@ -173,3 +173,23 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A process that was stopped may finish its record after another has begun one.
+func TestGroupsInBetweenEachOtherAreBothWhole(t *testing.T) {
+	a, _ := split([]byte("first, in two parts"), partHeader+10)
+	b, _ := split([]byte("other, in two parts"), partHeader+10)
+	var j joiner
+	var got []string
+	for _, r := range [][]byte{a[0], b[0], a[1], b[1]} {
+		p, err := j.add(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p != nil {
+			got = append(got, string(p))
+		}
+	}
+	if len(got) != 2 || got[0] != "first, in two parts" || got[1] != "other, in two parts" {
+		t.Errorf("%q", got)
+	}
+}

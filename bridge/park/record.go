@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -167,12 +168,22 @@ func split(payload []byte, most int) ([][]byte, error) {
 	return records, nil
 }
 
-// A joiner puts the parts of records together again.
+// A joiner puts the parts of records together again. Parts of several groups may
+// stand in between each other: a process that was stopped may finish its record
+// after its successor has begun one.
 type joiner struct {
+	open []*partial // oldest first
+}
+
+// A partial is a group of which not all parts have been read.
+type partial struct {
 	group   [8]byte
 	next    uint32
 	payload []byte
 }
+
+// mostOpen bounds what crashes may have left unfinished behind each other.
+const mostOpen = 16
 
 // add takes the next record of a journal and gives the payload that it
 // completes, or nil.
@@ -184,18 +195,22 @@ func (j *joiner) add(record []byte) ([]byte, error) {
 	copy(group[:], record[len(magic):])
 	part := binary.BigEndian.Uint32(record[len(magic)+8:])
 	parts := binary.BigEndian.Uint32(record[len(magic)+12:])
-	if part == 0 {
-		j.group, j.next, j.payload = group, 0, j.payload[:0]
+	i := slices.IndexFunc(j.open, func(p *partial) bool { return p.group == group })
+	if part == 0 && i < 0 {
+		if len(j.open) == mostOpen {
+			j.open = slices.Delete(j.open, 0, 1)
+		}
+		i = len(j.open)
+		j.open = append(j.open, &partial{group: group})
 	}
-	if group != j.group || part != j.next || part >= parts {
-		j.next = ^uint32(0) // the rest of a group whose beginning is gone
+	if i < 0 || part != j.open[i].next || part >= parts {
+		return nil, nil // the rest of a group whose beginning is gone, or a repeat
+	}
+	p := j.open[i]
+	p.payload = append(p.payload, record[partHeader:]...)
+	if p.next++; p.next < parts {
 		return nil, nil
 	}
-	j.payload = append(j.payload, record[partHeader:]...)
-	j.next++
-	if j.next < parts {
-		return nil, nil
-	}
-	j.next = ^uint32(0)
-	return j.payload, nil
+	j.open = slices.Delete(j.open, i, i+1)
+	return p.payload, nil
 }

@@ -44,7 +44,7 @@ type Limits struct {
 	// message is always let through.
 	Bytes int
 	// Window is how many placed IDs are remembered, to suppress repeats. Default
-	// 262,144, at 40 octets each. It is empty after a crash but for what was
+	// 262,144, at 40 octets each; never less than the debt or what is recalled. It is empty after a crash but for what was
 	// recalled, so a producer's own repeat may pass if a crash lies between.
 	Window int
 	// Batch is how many messages are received at once. Default 512.
@@ -103,12 +103,15 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.SinkTraits.Lanes < 1 {
 		cfg.SinkTraits.Lanes = 1
 	}
+	debt, recall := debtAndRecall(cfg)
+	// What is recalled, or in flight, must not fall out of the window again.
+	cfg.Limits.Window = max(cfg.Limits.Window, debt, recall)
 	r := &Relay{
 		cfg: cfg, log: cfg.Log.With("relay", cfg.Identity.Relay), state: StateStarting,
 		acker: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
-	r.debtLimit, r.recallCount = debtAndRecall(cfg)
-	r.ledger.init(r.debtLimit, cfg.Limits.Window)
+	r.debtLimit, r.recallCount = debt, recall
+	r.ledger.init(debt, cfg.Limits)
 	return r, nil
 }
 
@@ -118,7 +121,8 @@ func New(cfg Config) (*Relay, error) {
 // Let m be placed and not acknowledged. What was placed after m is less than a
 // debt of what was received after m; and where one key waits while others go on,
 // also less than a debt of what was received before m. What the source forgets to
-// have been acknowledged comes on top.
+// have been acknowledged comes on top, and where it has more out than the relay
+// has taken, that counts.
 func debtAndRecall(cfg Config) (debt, recall int) {
 	debt = cfg.Limits.Debt
 	if u := cfg.SourceTraits.Unacked; u > 0 {
@@ -130,7 +134,7 @@ func debtAndRecall(cfg Config) (debt, recall int) {
 	}
 	if most := cfg.SinkTraits.Recall; most > 0 {
 		debt = max(1, min(debt, (most-cfg.SourceTraits.Slack)/overtaken))
-		recall = min(most, overtaken*debt+cfg.SourceTraits.Slack)
+		recall = min(most, overtaken*max(debt, cfg.SourceTraits.Unacked)+cfg.SourceTraits.Slack)
 	}
 	return debt, recall
 }

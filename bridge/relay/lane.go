@@ -25,6 +25,7 @@ type lane struct {
 	refusals []refusal
 
 	failure error // why the session ended, if it did
+	proving bool  // the session has to settle something before the link counts as up
 	moved   bool  // something was settled in this session
 	link    link
 
@@ -79,28 +80,66 @@ func (l *lane) run(ctx context.Context) error {
 func (l *lane) session(ctx context.Context) (moved bool, err error) {
 	sink, err := l.r.cfg.Sink(ctx)
 	if err != nil {
-		return false, fmt.Errorf("candidate: %w", err)
+		return false, fmt.Errorf("candidate: %w", aboutNothing(err))
 	}
 	target, err := sink.Open(ctx, l.index, l.settled)
 	if err != nil {
 		err = errors.Join(err, closed(sink.Close()))
-		return false, fmt.Errorf("candidate: open lane %d: %w", l.index, err)
+		return false, fmt.Errorf("candidate: open lane %d: %w", l.index, aboutNothing(err))
 	}
 	if err = l.recall(ctx, sink); err == nil {
 		err = l.r.hold(ctx)
 	}
 	if err == nil {
-		l.r.linkUp(&l.link)
+		l.opened()
 		err = l.pump(ctx, target)
 	}
-	err = errors.Join(err, closed(target.Close()), closed(sink.Close()))
+	closing := errors.Join(closed(target.Close()), closed(sink.Close()))
+	err = errors.Join(l.verdict(err), closing)
 	moved, refused := l.requeue(bridge.ClassOf(err) == bridge.Rejected)
-	if refused != nil {
-		if perr := l.park(ctx, refused, err); perr != nil {
-			return moved, perr
-		}
+	if refused == nil {
+		return moved, aboutNothing(err)
+	}
+	if perr := l.park(ctx, refused, err); perr != nil {
+		return moved, perr
 	}
 	return moved, err
+}
+
+// aboutNothing makes a Reject that is about no message of ours a transient error:
+// there is nothing to park, and without a pause the lane would spin.
+func aboutNothing(err error) error {
+	if bridge.ClassOf(err) == bridge.Rejected {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
+// opened notes that a session has begun. A candidate that can be opened and then
+// refuses everything is not up: after a failure the first confirmation proves it.
+func (l *lane) opened() {
+	l.r.mu.Lock()
+	l.proving = l.link.err != nil && l.inbox.len() > 0
+	proving := l.proving
+	l.r.mu.Unlock()
+	if !proving {
+		l.r.linkUp(&l.link)
+	}
+}
+
+// verdict is why the session ended: what the session reported comes before what
+// Send met when it was over already.
+func (l *lane) verdict(err error) error {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if l.failure == nil || bridge.ClassOf(err) == bridge.Stopping {
+		return err
+	}
+	switch bridge.ClassOf(l.failure) {
+	case bridge.Stopping, bridge.Rejected:
+		return l.failure
+	}
+	return err
 }
 
 // closed passes over errors of closing what has failed already.
@@ -254,6 +293,7 @@ func (l *lane) send(ctx context.Context, target bridge.Lane) error {
 func (l *lane) settled(n int, placements []bridge.Placement, err error) {
 	r := l.r
 	r.mu.Lock()
+	before := r.ledger.counts.Placed
 	if n > l.sent.len() {
 		n, placements = l.sent.len(), nil
 		err = bridge.Fatal(errors.New("the adapter settled more messages than it was sent"), "This is a mistake in the adapter; nothing was acknowledged that was not sent. Report it.")
@@ -266,10 +306,11 @@ func (l *lane) settled(n int, placements []bridge.Placement, err error) {
 		}
 		l.settle(&e, placed)
 	}
-	if n > 0 {
-		l.moved = true
+	l.moved = l.moved || n > 0
+	proven := false
+	if r.ledger.counts.Placed > before {
 		r.ledger.lastPlaced = time.Now()
-		r.ledger.lastSettled = r.ledger.lastPlaced
+		proven, l.proving = l.proving, false
 	}
 	if err != nil {
 		l.failure = err
@@ -278,6 +319,9 @@ func (l *lane) settled(n int, placements []bridge.Placement, err error) {
 	r.unlockAndCollect()
 	if look {
 		signal(l.wake)
+	}
+	if proven {
+		r.linkUp(&l.link)
 	}
 }
 

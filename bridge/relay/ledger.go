@@ -59,17 +59,22 @@ type tracked struct {
 type ledger struct {
 	counts   Counts
 	trackers map[int32]*ordering.Tracker[tracked]
-	window   *dedupe.Window                 // placed IDs
-	inFlight *dedupe.Set                    // IDs of admitted entries
-	waiting  map[dedupe.Fingerprint][]entry // repeats of an ID in flight
-	acks     []bridge.Receipt               // under the low watermark, not yet acknowledged
-	scratch  []tracked
-	debt     int // received and not yet acknowledged
-	bytes    int // of bodies not yet settled
-	seq      uint64
-	free     []*batch
-	capacity int
-	touched  []*ordering.Tracker[tracked] // advanced since the last collect
+	// The tracker asked for last: runs of one shard are the rule.
+	latest      *ordering.Tracker[tracked]
+	latestShard int32
+	window      *dedupe.Window                 // placed IDs
+	inFlight    *dedupe.Set                    // IDs of admitted entries
+	waiting     map[dedupe.Fingerprint][]entry // repeats of an ID in flight
+	acks        []bridge.Receipt               // under the low watermark, not yet acknowledged
+	scratch     []tracked
+	debt        int    // received and not yet acknowledged
+	bytes       int    // of bodies not yet settled
+	meanBody    int    // of what came lately: how much the next Receive may bring
+	settled     uint64 // received and not in flight any more, when it was looked last
+	seq         uint64
+	free        []*batch
+	capacity    int
+	touched     []*ordering.Tracker[tracked] // advanced since the last collect
 
 	held  bool // bytes are at their limit
 	moved bool // something was acknowledged in this session
@@ -81,20 +86,25 @@ type ledger struct {
 	reconnects  uint64
 }
 
-func (l *ledger) init(debt, window int) {
+func (l *ledger) init(debt int, limits Limits) {
 	l.capacity = debt
-	l.window = dedupe.NewWindow(window)
+	l.meanBody = max(1, limits.Bytes/16)
+	l.window = dedupe.NewWindow(limits.Window)
 	l.inFlight = dedupe.NewSet(debt)
 	l.waiting = make(map[dedupe.Fingerprint][]entry)
 	l.trackers = make(map[int32]*ordering.Tracker[tracked])
 }
 
 func (l *ledger) tracker(shard int32) *ordering.Tracker[tracked] {
+	if l.latest != nil && l.latestShard == shard {
+		return l.latest
+	}
 	t := l.trackers[shard]
 	if t == nil {
 		t = ordering.NewTracker[tracked](min(l.capacity, 1024))
 		l.trackers[shard] = t
 	}
+	l.latest, l.latestShard = t, shard
 	return t
 }
 
@@ -112,7 +122,7 @@ func (l *ledger) takeBatch(n int) *batch {
 func (l *ledger) start(e *entry, now int64) {
 	d := e.d
 	t := now
-	if !d.Time.IsZero() {
+	if y := d.Time.Year(); !d.Time.IsZero() && 1700 < y && y < 2262 { // what nanoseconds can say
 		t = d.Time.UnixNano()
 	}
 	tr := l.tracker(d.Receipt.Shard)
@@ -203,6 +213,7 @@ func (l *ledger) count(e *entry, how outcome) {
 
 func (l *ledger) release(e *entry) {
 	b := e.batch
+	*e.d = bridge.Delivery{} // the body goes, however long the others of the batch stay
 	e.d = nil
 	if b.left--; b.left == 0 && b.full {
 		l.recycle(b)
@@ -210,7 +221,6 @@ func (l *ledger) release(e *entry) {
 }
 
 func (l *ledger) recycle(b *batch) {
-	clear(b.buf)
 	b.full = false
 	l.free = append(l.free, b)
 }
@@ -251,9 +261,8 @@ func (l *ledger) collect() bool {
 func (l *ledger) voidAll() {
 	l.counts.GivenBack += l.counts.InFlight
 	l.counts.InFlight = 0
-	for _, tr := range l.trackers {
-		tr.Reset()
-	}
+	clear(l.trackers)
+	l.latest = nil
 	l.touched = l.touched[:0]
 	l.inFlight.Reset()
 	clear(l.waiting)
@@ -261,6 +270,20 @@ func (l *ledger) voidAll() {
 	l.debt, l.bytes = 0, 0
 	l.free = nil
 	l.held, l.moved = false, false
+}
+
+// progressed says whether anything was settled since it was asked last.
+func (l *ledger) progressed() bool {
+	settled := l.counts.Received - l.counts.InFlight
+	was := l.settled
+	l.settled = settled
+	return settled != was
+}
+
+// expect learns how large bodies are from those of one Receive.
+func (l *ledger) expect(octets, n int) {
+	mean := octets/n + 1
+	l.meanBody = max(mean, (7*l.meanBody+mean)/8)
 }
 
 // oldest is the time of the oldest message that is received and not settled;

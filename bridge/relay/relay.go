@@ -106,11 +106,8 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 	err = r.receive(receiving, src)
 	unhook()
 	stop(nil)
-	switch {
-	case ctx.Err() != nil:
-		r.drain(work, time.After(r.cfg.Limits.Drain))
-	case errors.Is(err, errFinished):
-		r.drain(work, nil)
+	if ctx.Err() != nil || errors.Is(err, errFinished) {
+		r.drain(work, r.deadlineAfter(ctx))
 	}
 	if cause := context.Cause(work); cause != nil {
 		err = cause
@@ -219,11 +216,17 @@ func (r *Relay) enter(entries []entry, b *batch, full bool) {
 	if r.ledger.counts.InFlight == 0 {
 		r.ledger.busySince = now
 	}
+	for i := range entries { // soon asked for: the waits for memory overlap
+		r.ledger.window.Prefetch(&entries[i].fp)
+	}
+	octets := 0
 	for i := range entries {
 		e := &entries[i]
+		octets += len(e.d.Body)
 		r.ledger.start(e, now.UnixNano())
 		r.lanes[r.laneOf(e)].inbox.push(*e)
 	}
+	r.ledger.expect(octets, len(entries))
 	if full {
 		r.ledger.fill(b)
 	}
@@ -255,8 +258,10 @@ func (r *Relay) waitForRoom(ctx context.Context) (int, error) {
 	for {
 		r.mu.Lock()
 		room := r.debtLimit - r.ledger.debt
-		if r.ledger.bytes >= r.cfg.Limits.Bytes {
+		if left := r.cfg.Limits.Bytes - r.ledger.bytes; left <= 0 {
 			room = 0
+		} else {
+			room = min(room, 1+left/r.ledger.meanBody)
 		}
 		r.mu.Unlock()
 		if ctx.Err() != nil {
@@ -306,6 +311,9 @@ func (r *Relay) acknowledge(ctx context.Context, src bridge.Source) error {
 // handed to the acker.
 func (r *Relay) unlockAndCollect() {
 	some := r.ledger.collect()
+	if r.ledger.progressed() {
+		r.ledger.lastSettled = time.Now()
+	}
 	held := r.ledger.bytes >= r.cfg.Limits.Bytes
 	freed := r.ledger.held && !held
 	r.ledger.held = held
@@ -339,6 +347,16 @@ func (r *Relay) drain(ctx context.Context, deadline <-chan time.Time) {
 	}
 }
 
+// deadlineAfter gives a channel that speaks when ctx has been over for as long as
+// Limits.Drain.
+func (r *Relay) deadlineAfter(ctx context.Context) <-chan time.Time {
+	deadline := make(chan time.Time, 1)
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(r.cfg.Limits.Drain, func() { deadline <- time.Now() })
+	})
+	return deadline
+}
+
 // park stores a refused message, as often as it takes. // I1
 func (r *Relay) park(ctx context.Context, on *link, m *bridge.Message, reason bridge.Reason, cause error) error {
 	if r.cfg.Park == nil {
@@ -350,6 +368,9 @@ func (r *Relay) park(ctx context.Context, on *link, m *bridge.Message, reason br
 		err := r.cfg.Park(ctx, m, reason, cause)
 		r.parking.Unlock()
 		if err == nil {
+			if attempt > 1 {
+				r.linkUp(on)
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
