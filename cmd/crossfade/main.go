@@ -23,14 +23,28 @@ const (
 const exitHelp = `Exit codes:
   0  done as asked
   1  a relay failed, a check failed, or the bridge does not answer or get on
-  2  wrong usage or configuration; nothing was started`
+  2  wrong usage or configuration; nothing was started
+  130, 143  ended at once by a second SIGINT, SIGTERM; nothing is lost`
 
 func main() {
-	// The first signal stops in an orderly way. It also gives the signals back,
-	// so that the second one ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, stop)
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// obey stops in an orderly way at the first signal and ends the process at the
+// second. It does so itself: what the system does by default may have been set to
+// nothing by whoever started the process, as a shell does in the background.
+func obey(signals <-chan os.Signal, stop func()) {
+	<-signals
+	stop()
+	code := exitFailure
+	if s, ok := (<-signals).(syscall.Signal); ok {
+		code = 128 + int(s)
+	}
+	os.Exit(code)
 }
 
 // A failure is an error of something that was begun; every other error is one of

@@ -253,8 +253,7 @@ relays:
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	p.exit()
-	if s, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !s.Signaled() || s.Signal() != syscall.SIGINT {
+	if code := p.exit(); code != 128+int(syscall.SIGINT) {
 		t.Errorf("ended with %v\n%s", p.cmd.ProcessState, p.log.String())
 	}
 }
