@@ -276,9 +276,6 @@ func (p *preflight) recallable(subject string, cfg *jetstream.StreamConfig, c *S
 	if cfg.MaxMsgs > 0 && cfg.MaxMsgs < maxRecall {
 		short(fmt.Sprintf("it keeps %d messages (max_msgs)", cfg.MaxMsgs))
 	}
-	if cfg.MaxMsgsPerSubject > 0 {
-		short(fmt.Sprintf("it keeps %d messages of a subject (max_msgs_per_subject)", cfg.MaxMsgsPerSubject))
-	}
 	if cfg.MaxAge > 0 && cfg.MaxAge < 10*time.Minute {
 		short(fmt.Sprintf("it keeps messages for %v (max_age)", cfg.MaxAge))
 	}

@@ -45,6 +45,10 @@
 // catches is settled and ends the lane, since the sequence does not rise; the
 // relay opens the next one. Recall reads headers back, up to the sequence of Open.
 //
+// A stream with max_msgs_per_subject is refused as a target: what the limit removed
+// cannot be recalled, so after a crash an older value would take the place of a
+// newer one.
+//
 // With shared: true others may write into the stream; then nothing is fenced, and
 // any subset of a pipeline may survive.
 //

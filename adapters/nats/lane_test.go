@@ -309,6 +309,8 @@ func TestUnfitTargets(t *testing.T) {
 		{jetstream.StreamConfig{Subjects: []string{"x.>"}, NoAck: true}, SinkConfig{Subject: "x.{address}"}, []string{"no_ack"}},
 		{jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "S"}}, SinkConfig{Subject: "x.{address}"}, []string{"mirrors another stream"}},
 		{jetstream.StreamConfig{Subjects: []string{"x.>"}, Sources: []*jetstream.StreamSource{{Name: "S"}}}, SinkConfig{Subject: "x.{address}"}, []string{"other streams", "shared: true"}},
+		{jetstream.StreamConfig{Subjects: []string{"x.>"}, MaxMsgsPerSubject: 1}, SinkConfig{Subject: "x.{address}"}, []string{"keeps the newest 1 of a subject (max_msgs_per_subject)", "older value", "max_msgs_per_subject to -1"}},
+		{jetstream.StreamConfig{Subjects: []string{"x.>"}, MaxMsgsPerSubject: 100, Retention: jetstream.WorkQueuePolicy}, SinkConfig{Subject: "x.{address}", Shared: true, Consumed: true}, []string{"keeps the newest 100 of a subject"}},
 	} {
 		name := fmt.Sprint("T", i)
 		c.stream.Name, c.to.Stream = name, name

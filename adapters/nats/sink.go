@@ -114,6 +114,10 @@ func unfit(stream *jetstream.StreamConfig, c *SinkConfig) (wrong, hint string) {
 	case stream.Retention != jetstream.LimitsPolicy && !c.Consumed:
 		return "its retention is " + retention(stream.Retention) + ", so it cannot be read back",
 			"Use a stream with limits retention; or write consumed: true and accept that a crash may leave repeats."
+	case stream.MaxMsgsPerSubject > 0:
+		// What the limit removed is not recalled, so a crash sends it again, behind newer messages of its key. // I2
+		return fmt.Sprintf("it keeps the newest %d of a subject (max_msgs_per_subject), so after a crash an older value may take the place of a newer one", stream.MaxMsgsPerSubject),
+			"Set max_msgs_per_subject to -1; let a stream of its own that takes from this one keep the newest of each subject."
 	case reachOf(c.template, stream.Subjects) == reachNone:
 		return fmt.Sprintf("none of its subjects (%s) takes what the template %q makes", strings.Join(stream.Subjects, ", "), c.Subject),
 			fmt.Sprintf("Add the subject %q to the stream, or change the template.", wildcard(c.template))
