@@ -57,10 +57,11 @@ type reader struct {
 	sub     *nats.Subscription
 	arrived chan *nats.Msg
 	batch   int
-	wanted  int    // asked for and not yet taken out of arrived
-	pulls   uint64 // requests made
-	seen    uint64 // the consumer's sequence of the newest message taken
-	backlog uint64 // what matched when the consumer was made
+	wanted  int       // asked for and not yet taken out of arrived
+	pulls   uint64    // requests made
+	seen    uint64    // the consumer's sequence of the newest message taken
+	backlog uint64    // what matched when the consumer was made
+	heard   time.Time // when something was taken out of arrived, or a request made with none open
 	timer   *time.Timer
 }
 
@@ -102,6 +103,9 @@ func (r *reader) ask() error {
 		if err != nil {
 			return err
 		}
+		if r.wanted <= 0 { // until now the server owed nothing
+			r.heard = time.Now()
+		}
 		r.pulls++
 		if err := r.conn.PublishRequest(r.pull, r.inbox+strconv.FormatUint(r.pulls, 36), request); err != nil {
 			return r.conn.failed(context.Background(), "stream "+r.cfg.stream+": pull", err)
@@ -139,10 +143,12 @@ func (r *reader) next(ctx context.Context, tick <-chan time.Time) (*nats.Msg, po
 	if m, pos, err := r.tryNext(); m != nil || err != nil {
 		return m, pos, err
 	}
-	if r.timer == nil {
-		r.timer = time.NewTimer(silence)
+	// The caller's tick is no word of the server's: what is left of the silence is
+	// counted from the last arrival.
+	if left := silence - time.Since(r.heard); r.timer == nil {
+		r.timer = time.NewTimer(left)
 	} else {
-		r.timer.Reset(silence)
+		r.timer.Reset(left)
 	}
 	defer r.timer.Stop()
 	for {
@@ -172,6 +178,7 @@ func (r *reader) next(ctx context.Context, tick <-chan time.Time) (*nats.Msg, po
 // take looks at what has arrived: a message (ok) or what the server says about a
 // request.
 func (r *reader) take(m *nats.Msg) (pos position, ok bool, err error) {
+	r.heard = time.Now()
 	if m.Reply == "" && strings.HasPrefix(m.Subject, r.inbox) {
 		return pos, false, r.status(m)
 	}

@@ -519,3 +519,20 @@ func TestCheckpointIsPaced(t *testing.T) {
 		t.Errorf("the checkpoint is at %d", ms[len(ms)-1].Floor)
 	}
 }
+
+// A server that owes a word and says none is noticed, though the source wakes up
+// from time to time to look at the stream.
+func TestSilenceEndsSession(t *testing.T) {
+	o, js, _ := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
+	s := openSource(t, o)
+	if err := s.reader.sub.Unsubscribe(); err != nil { // what the server says is lost on the way from now on
+		t.Fatal(err)
+	}
+	publish(t, js, "a.x", upTo(10)...)
+	s.reader.heard = time.Now().Add(idleLook + time.Second - silence) // the source looks once before the silence has lasted
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	if n, err := s.Receive(ctx, make([]bridge.Delivery, 10)); err == nil || !strings.Contains(err.Error(), "not said a word") {
+		t.Errorf("receive: %d, %v", n, err)
+	}
+}
