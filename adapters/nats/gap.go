@@ -18,36 +18,50 @@ const (
 // messages that the stream's limits removed before they were read. The proof is
 // the first sequence that the stream holds: while it has not passed the place up
 // to which the tap has come, nothing ahead of the tap was removed by limits on
-// the whole stream. A tap of all subjects asks at each jump. A tap of some asks
-// at jumps once in gapEvery, so limits that overtake it and are overtaken again
-// within that time may stay unseen. The limit per subject removes messages in
-// the midst of a stream; nothing can tell that from a delete.
+// the whole stream. A tap of all subjects asks once for each batch with a jump,
+// before the batch is given: a gap is never passed, and where holes are the rule
+// what arrives during one question is answered by the next. A tap of some asks
+// once in gapEvery, so limits that overtake it and are overtaken again within
+// that time may stay unseen. The limit per subject removes messages in the midst
+// of a stream; nothing can tell that from a delete.
 type gapWatch struct {
-	at   uint64    // up to here the tap has come
-	next time.Time // before this a tap of some subjects does not ask
+	at    uint64    // up to here the tap has come
+	jump  bool      // there was a jump since the latest proof
+	from  uint64    // where the first of them began
+	to    uint64    // and ended
+	asked time.Time // when a tap of some subjects asked last
 }
 
-// check is called with each message in turn.
-func (g *gapWatch) check(ctx context.Context, s *source, pos position) error {
-	from := g.at
+// step is called with each message in turn.
+func (g *gapWatch) step(pos position) {
+	if pos.stream != g.at+1 && !g.jump {
+		g.jump, g.from, g.to = true, g.at, pos.stream
+	}
 	g.at = pos.stream
-	if pos.stream == from+1 {
+}
+
+// prove is called behind the messages of a batch, before they are given away.
+// The first jump stands for all: what limits removed ahead of a later one is
+// behind the stream's first sequence too.
+func (g *gapWatch) prove(ctx context.Context, s *source) error {
+	if !g.jump {
 		return nil
 	}
+	g.jump = false
 	if len(s.cfg.Subjects) > 0 {
 		now := time.Now()
-		if now.Before(g.next) {
+		if now.Sub(g.asked) < gapEvery {
 			return nil
 		}
-		g.next = now.Add(gapEvery)
+		g.asked = now
 	}
 	state, err := s.state(ctx)
 	if err != nil {
 		return err
 	}
-	if from+1 < state.first {
+	if g.from+1 < state.first {
 		return gapError(fmt.Errorf("%s: %s: stream %s: the messages from %d to %d were removed before the relay read them",
-			Kind, s.conn.system.name, s.cfg.Stream, from+1, min(state.first, pos.stream)-1), s.point)
+			Kind, s.conn.system.name, s.cfg.Stream, g.from+1, min(state.first, g.to)-1), s.point)
 	}
 	return nil
 }

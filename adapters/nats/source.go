@@ -249,9 +249,7 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err error) {
 	m, pos, err := s.first(ctx)
 	for err == nil && m != nil {
-		if err = s.gaps.check(ctx, s, pos); err != nil {
-			break
-		}
+		s.gaps.step(pos)
 		if receipt, fresh := s.receipt(pos); fresh {
 			d := &into[n]
 			decode(m, pos, s.stream, &d.Message)
@@ -261,6 +259,9 @@ func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err e
 			}
 		}
 		m, pos, err = s.reader.tryNext()
+	}
+	if err == nil {
+		err = s.gaps.prove(ctx, s)
 	}
 	return n, err
 }

@@ -536,3 +536,40 @@ func TestSilenceEndsSession(t *testing.T) {
 		t.Errorf("receive: %d, %v", n, err)
 	}
 }
+
+// Where holes are the rule a tap of all subjects asks for the stream once for
+// what has come together, not at each hole.
+func TestHolesAskSeldom(t *testing.T) {
+	o, js, srv := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
+	publish(t, js, "a.x", upTo(3000)...)
+	stream, err := js.Stream(t.Context(), "A")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(2); seq < 3000; seq += 2 {
+		if err := stream.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openSource(t, o)
+	before, err := srv.Varz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := 0
+	for got := 0; got < 1501; batches++ {
+		n, err := s.Receive(t.Context(), make([]bridge.Delivery, 256))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	after, err := srv.Varz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Beside the asking, there are requests for more: far fewer than batches.
+	if asked := after.InMsgs - before.InMsgs; asked > int64(2*batches+8) || asked > 150 {
+		t.Errorf("%d requests for %d batches", asked, batches)
+	}
+}
