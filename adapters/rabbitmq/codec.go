@@ -18,6 +18,9 @@ const (
 	hopAdded = "crossfade-added"
 	// hopOrder lists header names in their order, where the target sorts them.
 	hopOrder = "crossfade-order"
+	// hopUnreadable holds a message's property flags and property list as they
+	// came. Only this adapter's source makes it, and it is never restored.
+	hopUnreadable = "crossfade-unreadable"
 )
 
 // propertyKinds are the basic class's properties in the order of the wire; the
@@ -47,30 +50,29 @@ const arena = 256
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // decode fills into with all of d but its receipt. A message whose hop headers
-// cannot be read keeps them among its headers as they are: that makes every
-// sink reject it, so that it is parked rather than altered. // I3
-func (c *decoder) decode(d *delivery, offset uint64, into *bridge.Delivery) error {
+// cannot be read keeps them among its headers as they are, and one whose
+// properties or headers cannot be read has them whole in hopUnreadable, behind
+// what could be: that makes every sink of this package reject it, so that it is
+// parked rather than altered, and never in the way of those behind it. // I3
+func (c *decoder) decode(d *delivery, offset uint64, into *bridge.Delivery) {
 	if string(d.exchange) != c.exchange {
 		c.exchange = string(d.exchange)
 	}
 	m := &into.Message
 	c.hops = c.hops[:0]
-	if err := c.message(d, m, false); err != nil {
-		return err
-	}
+	readable := c.message(d, m, false)
 	into.Redelivered = d.redelivered
 	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
-	if len(c.hops) == 0 || c.restore(m) == nil {
-		return nil
+	if len(c.hops) == 0 || readable && c.restore(m) == nil {
+		return
 	}
-	err := c.message(d, m, true)
+	c.message(d, m, true)
 	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
-	return err
 }
 
 // message reads everything that is native; hop headers are set aside, or kept
-// among the headers where raw.
-func (c *decoder) message(d *delivery, m *bridge.Message, raw bool) error {
+// among the headers where raw. It says whether all could be read.
+func (c *decoder) message(d *delivery, m *bridge.Message, raw bool) bool {
 	*m = bridge.Message{Address: bridge.Address{Space: c.exchange, Name: text(d.key)}, Body: d.body}
 	if cap(c.props)-len(c.props) < len(propertyKinds) {
 		c.props = make([]bridge.Property, 0, arena)
@@ -81,27 +83,34 @@ func (c *decoder) message(d *delivery, m *bridge.Message, raw bool) error {
 	p, h := len(c.props), len(c.headers)
 	in := cursor{b: d.props}
 	flags := in.short()
+	readable := true
 	for i, kind := range propertyKinds {
 		if flags&(1<<(15-i)) == 0 {
 			continue
 		}
+		had := len(c.props)
 		switch kind {
 		case 0:
-			if err := c.table(in.longstr(), d.redelivered, raw); err != nil {
-				return err
-			}
+			readable = c.table(in.longstr(), d.redelivered, raw) == nil
 		case bridge.KindDeliveryMode, bridge.KindPriority:
 			c.props = append(c.props, bridge.Property{Kind: kind, Num: int64(in.octet())})
 		case bridge.KindTimestamp:
 			seconds := int64(in.longlong())
-			m.Time = time.Unix(seconds, 0)
+			if !in.bad {
+				m.Time = time.Unix(seconds, 0)
+			}
 			c.props = append(c.props, bridge.Property{Kind: kind, Num: seconds})
 		default:
 			c.props = append(c.props, bridge.Property{Kind: kind, Text: text(in.shortstr())})
 		}
+		if in.bad {
+			c.props = c.props[:had]
+			break
+		}
 	}
-	if in.bad || len(in.b) != 0 {
-		return fmt.Errorf("message properties: %w", errFrame)
+	readable = readable && !in.bad && len(in.b) == 0
+	if !readable {
+		c.headers = append(c.headers, bridge.Header{Name: hopUnreadable, Type: bridge.TypeBytes, Value: d.props})
 	}
 	if len(c.props) > p {
 		m.Properties = c.props[p:len(c.props):len(c.props)]
@@ -109,7 +118,7 @@ func (c *decoder) message(d *delivery, m *bridge.Message, raw bool) error {
 	if len(c.headers) > h {
 		m.Headers = c.headers[h:len(c.headers):len(c.headers)]
 	}
-	return nil
+	return readable
 }
 
 // table reads the headers. What the broker itself adds at delivery is left out.

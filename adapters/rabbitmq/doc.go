@@ -59,6 +59,7 @@
 //	                 and to everything from RabbitMQ 4 on, where they are not kept
 //	x- headers       carried to streams
 //	octets (type x)  carried to streams of RabbitMQ 4, which make text of them
+//	unsigned numbers of 64 bits (type L): carried
 //	NaN and infinite floats: carried; the broker cannot read them
 //
 // What a producer's own broker changes before a tap sees it is beyond the bridge:
@@ -67,5 +68,9 @@
 // "Carried" is in a crossfade- header, from which any adapter restores it.
 //
 // A message whose crossfade- headers cannot be read keeps them among its Headers.
-// Every sink of this package rejects such a message as poison.
+// A message whose properties or headers are malformed, or of a type unknown here,
+// has them whole, as octets, in a header named crossfade-unreadable, behind those
+// that could be read. Every sink of this
+// package rejects both as poison. Sinks of other adapters that take such headers
+// carry them, so nothing is lost there either.
 package rabbitmq

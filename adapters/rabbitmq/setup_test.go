@@ -48,7 +48,7 @@ func TestSettings(t *testing.T) {
 		"tap: stream\nmax_length: 5\nbindings: [{exchange: x}]":    "max_length",
 		"tap: stream\nsegment_bytes: 1\nbindings: [{exchange: x}]": "segment_bytes",
 		"stream: s\ntap: quorum":                                   "existing stream",
-		"stream: s\nstart: middle":                                 "not one of next, first",
+		"stream: s\nstart: middle":                                 "not one of now, first",
 		"start: now\nbindings: [{exchange: x}]":                    "existing stream",
 		"stream: s\nmax_bytes: 5":                                  "no bounds",
 		"bindings: [{exchange: x, arguments: {a: [1]}}]":           "want a text",

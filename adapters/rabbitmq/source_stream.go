@@ -183,9 +183,7 @@ func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Deliv
 	if skip {
 		return false, nil
 	}
-	if err := s.decoder.decode(d, offset, into); err != nil {
-		return false, err
-	}
+	s.decoder.decode(d, offset, into)
 	into.Receipt = bridge.Receipt{Shard: s.epoch, Seq: ticket}
 	return true, nil
 }

@@ -23,7 +23,7 @@ func lengthOf(t bridge.Type) int {
 		return 2
 	case bridge.TypeInt32, bridge.TypeUint32, bridge.TypeFloat32:
 		return 4
-	case bridge.TypeInt64, bridge.TypeFloat64, bridge.TypeTimestamp:
+	case bridge.TypeInt64, bridge.TypeUint64, bridge.TypeFloat64, bridge.TypeTimestamp:
 		return 8
 	case bridge.TypeDecimal:
 		return 5
@@ -84,7 +84,9 @@ func appendField(dst []byte, name string, t bridge.Type, value []byte) []byte {
 }
 
 // canWrite says that a broker takes a value of that type, nested ones included.
-// RabbitMQ cannot read a float that is no number, and closes the connection.
+// RabbitMQ cannot read a float that is no number, and closes the connection. An
+// unsigned number of 8 octets comes out of quorum queues and streams as a signed
+// one.
 func canWrite(t bridge.Type, value []byte, depth int) bool {
 	switch n := lengthOf(t); {
 	case n == -2 || depth > maxDepth || uint64(len(value)) > math.MaxUint32:
@@ -93,6 +95,8 @@ func canWrite(t bridge.Type, value []byte, depth int) bool {
 		return false
 	}
 	switch t {
+	case bridge.TypeUint64:
+		return false
 	case bridge.TypeFloat32:
 		return binary.BigEndian.Uint32(value)>>23&0xff != 0xff
 	case bridge.TypeFloat64:
