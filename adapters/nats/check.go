@@ -267,7 +267,7 @@ func (p *preflight) dedup(subject string, cfg *jetstream.StreamConfig, c *SinkCo
 // recallable says where limits may take away what Recall wants to see.
 func (p *preflight) recallable(subject string, cfg *jetstream.StreamConfig, c *SinkConfig) {
 	if c.Consumed {
-		p.warn(subject, "what was read is gone, so it cannot be read back: after a crash the relay's debt may be there twice, with the same IDs", "Consumers have to tell repeats by Nats-Msg-Id.")
+		p.warn(subject, "what was read is gone, so it cannot be read back, and earlier sessions are not kept out: after a crash the relay's debt may be there twice, with the same IDs", "Consumers have to tell repeats by Nats-Msg-Id.")
 		return
 	}
 	short := func(what string) {

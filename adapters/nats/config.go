@@ -169,13 +169,18 @@ type SinkConfig struct {
 	// earlier sessions of this relay out, and one message of a key is in flight.
 	Shared bool `yaml:"shared"`
 	// Consumed says that the stream is a work queue, or kept by interest: what was
-	// placed goes away when it is read, so it cannot be read back.
+	// placed goes away when it is read, so it cannot be read back. Then every crash
+	// sends repeats, which no chain of sequences goes on behind: as with Shared,
+	// nothing keeps earlier sessions out, and one message of a key is in flight.
 	Consumed bool `yaml:"consumed"`
 	// AckTimeout is how long the stream may take to confirm a message.
 	AckTimeout time.Duration `yaml:"ack_timeout"`
 
 	template *bridge.Template
 }
+
+// fenced says that each message names the one that it follows.
+func (c *SinkConfig) fenced() bool { return !c.Shared && !c.Consumed }
 
 func (c *SinkConfig) finish() error {
 	switch {

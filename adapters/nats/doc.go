@@ -50,7 +50,10 @@
 // newer one.
 //
 // With shared: true others may write into the stream; then nothing is fenced, and
-// any subset of a pipeline may survive.
+// any subset of a pipeline may survive, so one message of a key is in flight. The
+// same holds with consumed: true, for a stream that cannot be read back: after a
+// crash what was placed is sent again, and each repeat that the window catches
+// would end a fenced lane.
 //
 // # Core NATS
 //

@@ -46,7 +46,7 @@ type lane struct {
 
 	sent    atomic.Uint64 // messages published; written by Send
 	settle  atomic.Uint64 // messages reported; written by the goroutine
-	chain   *chain        // Send's; nil on a shared stream
+	chain   *chain        // Send's; nil if the stream is shared or consumed
 	reply   []byte        // Send's
 	sendErr error         // Send's: why the lane has ended
 
@@ -79,7 +79,7 @@ func startLane(conn *connection, cfg *SinkConfig, id bridge.Identity, t target, 
 		room: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		slots: make([]slot, cfg.Window),
 	}
-	if !cfg.Shared && !bridge.Planted(bridge.BugFenceOff) {
+	if cfg.fenced() && !bridge.Planted(bridge.BugFenceOff) {
 		l.chain = &chain{session: nuid.Next(), seq: t.last}
 	}
 	if _, err := conn.ChanSubscribe(l.inbox+"*", l.answers); err != nil {
@@ -296,7 +296,7 @@ func (l *lane) advance() error {
 			break
 		}
 		if s.err != nil {
-			if err = s.err; !l.cfg.Shared || bridge.ClassOf(err) != bridge.Rejected {
+			if err = s.err; l.cfg.fenced() || bridge.ClassOf(err) != bridge.Rejected {
 				break
 			}
 			s.place, err = bridge.Placement{Refused: err}, nil
@@ -304,7 +304,7 @@ func (l *lane) advance() error {
 		l.places = append(l.places, s.place)
 		repeat := s.place.Repeat
 		*s = slot{}
-		if repeat && !l.cfg.Shared {
+		if repeat && l.cfg.fenced() {
 			err = fmt.Errorf("%s: %s: stream %s: %w", Kind, l.conn.system.name, l.cfg.Stream, errRepeat)
 			break
 		}

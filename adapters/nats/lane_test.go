@@ -332,14 +332,30 @@ func TestUnfitTargets(t *testing.T) {
 
 // A work queue can be written to with the word for it; it cannot be read back.
 func TestConsumedTarget(t *testing.T) {
-	o, _, _ := targetOf(t, SinkConfig{Consumed: true}, jetstream.StreamConfig{Retention: jetstream.WorkQueuePolicy})
-	if n := o.Traits().Recall; n != 0 {
-		t.Errorf("recall %d", n)
+	o, js, _ := targetOf(t, SinkConfig{Consumed: true}, jetstream.StreamConfig{Retention: jetstream.WorkQueuePolicy})
+	if tr := o.Traits(); tr.Recall != 0 || tr.Fence != bridge.FenceNone || tr.Survives != bridge.SurvivesAny {
+		t.Errorf("traits %+v", tr)
 	}
 	l := openLane(t, o)
 	l.deliver(t, numbered(1, 4, true))
 	if got := l.recall(t, 10); len(got) != 0 {
 		t.Errorf("recalled %v", got)
+	}
+	l.end()
+	// What cannot be recalled is sent again after a crash, and one session settles all of it.
+	l = openLane(t, o)
+	l.deliver(t, numbered(1, 9, true))
+	places, err := l.await(t, 8)
+	for i, p := range places {
+		if p.Repeat != (i < 3) || p.Position != uint64(i+1) {
+			t.Errorf("placement %d is %+v", i, p)
+		}
+	}
+	if err != nil {
+		t.Errorf("the lane ended: %v", err)
+	}
+	if got := bodies(t, js, "B"); got != "1 2 3 4 5 6 7 8" {
+		t.Errorf("stream: %s", got)
 	}
 }
 

@@ -26,14 +26,17 @@ func (o *SinkOpener) Traits() bridge.SinkTraits {
 		Durable: true, Fence: bridge.FenceExpect, Survives: bridge.SurvivesPrefix, Recall: maxRecall, Lanes: 1,
 		Notes: []string{"JetStream confirms before it syncs to disk, every 2 minutes by default: see sync_interval, or use 3 replicas."},
 	}
-	if o.config.Shared {
+	if !o.config.fenced() {
 		t.Fence, t.Survives = bridge.FenceNone, bridge.SurvivesAny
+	}
+	if o.config.Shared {
 		t.Notes = append(t.Notes, "Others write into the stream too, so nothing keeps an earlier session of this relay out, and one message of a key is in flight.",
 			fmt.Sprintf("Recall looks back over the newest %d messages of the stream, whoever wrote them.", maxScan))
 	}
 	if o.config.Consumed {
 		t.Recall = 0
-		t.Notes = append(t.Notes, "What was read from the stream is gone from it, so it cannot be read back.")
+		t.Notes = append(t.Notes, "What was read from the stream is gone from it, so it cannot be read back.",
+			"A crash sends repeats, so nothing keeps an earlier session of this relay out, and one message of a key is in flight.")
 	}
 	return t
 }
@@ -146,7 +149,7 @@ func createCommand(c *SinkConfig) string {
 // session still has on its way either is the next one, and then nothing of this
 // session is taken, or is refused. // I2, I6
 func (s *sink) Open(ctx context.Context, index int, settled bridge.Settled) (bridge.Lane, error) {
-	if index < 0 || index > 0 && !s.opener.config.Shared {
+	if index < 0 || index > 0 && s.opener.config.fenced() {
 		return nil, bridge.Fatal(fmt.Errorf("%s: stream %s: lane %d: an exclusive stream has one lane", Kind, s.opener.config.Stream, index), "This is a mistake in the program that opens the lane.")
 	}
 	s.mu.Lock()
