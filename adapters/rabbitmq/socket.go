@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -29,6 +30,8 @@ type socket struct {
 	idle     atomic.Int64  // nanoseconds until a silent broker counts as gone; 0 never
 	armed    time.Time     // when the read deadline was last moved; Read's
 	patience time.Duration // how long one write may stall while the broker has not blocked us
+	once     bool          // a write that timed out has spoilt the connection, as over TLS
+	stall    *time.Timer   // ends such a write
 	blocked  atomic.Pointer[string]
 	opened   atomic.Uint32 // the channel that the library opened last
 
@@ -47,10 +50,15 @@ type socket struct {
 const outLimit = 1 << 20
 
 func newSocket(conn net.Conn, patience time.Duration) *socket {
-	return &socket{
+	s := &socket{
 		Conn: conn, patience: patience,
 		wake: make(chan struct{}, 1), room: make(chan struct{}), finished: make(chan struct{}),
 	}
+	if _, s.once = conn.(*tls.Conn); s.once {
+		s.stall = time.AfterFunc(time.Hour, s.stalled)
+		s.stall.Stop()
+	}
+	return s
 }
 
 // start begins to write what is pushed, until the socket is closed.
@@ -196,6 +204,9 @@ func (s *socket) flush() {
 // write writes all of b. While the broker has announced that it blocks
 // publishers it is patient for ever, otherwise a write that stalls is an error.
 func (s *socket) write(b []byte) error {
+	if s.once {
+		return s.writeOnce(b)
+	}
 	for len(b) > 0 {
 		_ = s.SetWriteDeadline(time.Now().Add(s.patience))
 		n, err := s.Conn.Write(b)
@@ -206,6 +217,38 @@ func (s *socket) write(b []byte) error {
 		return err
 	}
 	return nil
+}
+
+// pieceOctets is how much writeOnce writes with one patience.
+const pieceOctets = 64 << 10
+
+// writeOnce is write where a write that has timed out cannot be taken up again:
+// it has no deadline until it has stalled while the broker did not block us.
+func (s *socket) writeOnce(b []byte) error {
+	for len(b) > 0 {
+		piece := b[:min(len(b), pieceOctets)]
+		_ = s.SetWriteDeadline(time.Time{})
+		s.stall.Reset(s.patience)
+		_, err := s.Conn.Write(piece)
+		s.stall.Stop()
+		if err != nil {
+			return err
+		}
+		b = b[len(piece):]
+	}
+	return nil
+}
+
+// stalled ends the write under way, unless the broker blocks publishers: then it
+// looks again later.
+func (s *socket) stalled() {
+	switch {
+	case s.failed():
+	case s.blocked.Load() != nil:
+		s.stall.Reset(s.patience)
+	default:
+		_ = s.SetWriteDeadline(time.Unix(1, 0))
+	}
 }
 
 func (s *socket) failed() bool { return s.cause() != nil }
@@ -228,6 +271,9 @@ func (s *socket) fail(err error) {
 	}
 	s.mu.Unlock()
 	if first {
+		if secure, ok := s.Conn.(*tls.Conn); ok {
+			_ = secure.NetConn().Close() // its own Close waits for a farewell that may stall
+		}
 		_ = s.Conn.Close()
 		s.notify()
 	}

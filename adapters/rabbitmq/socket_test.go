@@ -2,8 +2,14 @@ package rabbitmq
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"testing"
@@ -117,6 +123,69 @@ func TestStalledWrites(t *testing.T) {
 	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, frames) {
 		t.Fatalf("after the block: %q, %v", got, err)
 	}
+}
+
+// Over TLS a write that has timed out fails for ever after, so none does while the
+// broker blocks publishers, and what waits goes out whole afterwards.
+func TestStalledWritesOverTLS(t *testing.T) {
+	for _, blocks := range []bool{true, false} {
+		near, far := net.Pipe()
+		server := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+		client := tls.Client(near, &tls.Config{InsecureSkipVerify: true})
+		shaken := make(chan error, 1)
+		go func() { shaken <- server.Handshake() }()
+		if err := errors.Join(client.Handshake(), <-shaken); err != nil {
+			t.Fatal(err)
+		}
+		s := newSocket(client, 10*time.Millisecond)
+		s.start()
+		if reason := "low on memory"; blocks {
+			s.blocked.Store(&reason)
+		}
+		frames := bytes.Repeat(appendAck(nil, 1, 1, false), 10_000)
+		if _, err := s.push(frames); err != nil {
+			t.Fatal(err)
+		}
+		if blocks {
+			select {
+			case <-s.finished:
+				t.Fatalf("ended by %v while the broker blocks", s.cause())
+			case <-time.After(100 * time.Millisecond):
+			}
+			got := make([]byte, len(frames))
+			if _, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, frames) {
+				t.Fatalf("after the block: %v", err)
+			}
+			if _, err := s.push(frames); err != nil { // stalls again, until Close
+				t.Fatal(err)
+			}
+			_ = s.Close()
+		}
+		select {
+		case <-s.finished:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a stalled write goes on")
+		}
+		if !blocks && !errors.Is(s.cause(), os.ErrDeadlineExceeded) {
+			t.Fatalf("ended by %v", s.cause())
+		}
+		_ = far.Close()
+	}
+}
+
+// selfSigned makes a certificate that nobody trusts.
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // What is full says so, and has room again when the network has taken it, or
