@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -16,8 +17,9 @@ type sourceOpener struct {
 	system   *system
 	id       bridge.Identity
 	settings sourceSettings
-	tap      string // the queue that is read
-	dropped  string // the queue that takes what falls out of the tap
+	tap      string      // the queue that is read
+	dropped  string      // the queue that takes what falls out of the tap
+	made     atomic.Bool // the tap has been there since this opener was made
 }
 
 var (
@@ -130,16 +132,34 @@ func (o *sourceOpener) makeTap(n *session) error {
 }
 
 // declareQueueTap declares the tap, unless it is there: then its arguments are
-// those of the broker's version that it was made on.
+// those of the broker's version that it was made on. The queue beside it is made
+// after it and before anything is bound, so that queue without a tap means that
+// the tap was deleted, with all that it held. // I1
 func (o *sourceOpener) declareQueueTap(n *session) error {
-	_, err := n.passive(o.tap)
-	if err == nil || !missing(err) {
-		return setupError("tap "+o.tap, err)
+	_, tapErr := n.passive(o.tap)
+	if tapErr != nil && !missing(tapErr) {
+		return setupError("tap "+o.tap, tapErr)
 	}
-	if err := n.declare(o.dropped, droppedArguments()); err != nil {
-		return setupError("declare "+o.dropped, err)
+	_, err := n.passive(o.dropped)
+	if err != nil && !missing(err) {
+		return setupError("queue "+o.dropped, err)
 	}
-	return setupError("declare tap "+o.tap, n.declare(o.tap, tapArguments(&o.settings, o.dropped, n.broker)))
+	if tapErr != nil {
+		if err == nil || o.made.Load() {
+			return bridge.Fatal(fmt.Errorf("rabbitmq: tap %s was deleted, with what it held", o.tap),
+				"Delete "+o.dropped+" too and start the bridge again, to begin anew: what was published in between is not copied.")
+		}
+		if err := n.declare(o.tap, tapArguments(&o.settings, o.dropped, n.broker)); err != nil {
+			return setupError("declare tap "+o.tap, err)
+		}
+	}
+	if err != nil {
+		if err := n.declare(o.dropped, droppedArguments()); err != nil {
+			return setupError("declare "+o.dropped, err)
+		}
+	}
+	o.made.Store(true)
+	return nil
 }
 
 func (o *sourceOpener) bind(n *session) error {

@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -11,16 +10,12 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// epochs numbers the sessions of this process, so that a receipt of one is not
-// taken for one of another: their tags both begin at 1.
-var epochs atomic.Int32
-
-// A queueSource reads a queue: a tap of the bridge's own, or an application's.
+// A queueSource reads a queue: a tap of the bridge's own, or an application's. Its
+// receipts refer to it, since tags begin at 1 in every session.
 type queueSource struct {
 	session *session
 	queue   string
 	channel uint16
-	epoch   int32
 	intake  *intake
 	decoder decoder // Receive's
 
@@ -52,7 +47,7 @@ var (
 // openQueue subscribes to a queue that is there.
 func openQueue(n *session, queue, incarnation string, prefetch int) (bridge.Source, error) {
 	s := &queueSource{
-		session: n, queue: queue, epoch: epochs.Add(1), intake: newIntake(), acks: newAckRuns(),
+		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},
 	}
 	ch, id, err := n.channel(s.intake)
@@ -81,7 +76,7 @@ func (s *queueSource) Receive(ctx context.Context, into []bridge.Delivery) (int,
 	}
 	for i := range batch {
 		s.decoder.decode(&batch[i], batch[i].tag, &into[i])
-		into[i].Receipt = bridge.Receipt{Shard: s.epoch, Seq: batch[i].tag}
+		into[i].Receipt = bridge.Receipt{Seq: batch[i].tag, Ref: s}
 	}
 	return len(batch), nil
 }
@@ -94,7 +89,7 @@ func (s *queueSource) Ack(_ context.Context, receipts []bridge.Receipt) error {
 		return err
 	}
 	for i := range receipts {
-		if receipts[i].Shard == s.epoch {
+		if receipts[i].Ref == s {
 			s.acks.add(receipts[i].Seq)
 		}
 	}

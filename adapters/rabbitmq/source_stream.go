@@ -10,11 +10,11 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// A streamSource reads a stream tap and keeps its own position.
+// A streamSource reads a stream tap and keeps its own position. Its receipts refer
+// to it, since tickets begin anew in every session.
 type streamSource struct {
 	session  *session
 	reader   *streamReader
-	epoch    int32
 	decoder  decoder // Receive's
 	expected uint64  // the next offset; Receive's
 
@@ -55,7 +55,7 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session) (*streamS
 		return nil, err
 	}
 	s := &streamSource{
-		session: n, epoch: epochs.Add(1), expected: p.positions.next, offsets: p, pos: p.positions,
+		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: o.tap, Incarnation: p.incarnation, Replayable: true}},
 	}
 	if s.reader, err = n.readStream(o.tap, int64(p.positions.next), o.settings.Prefetch); err != nil {
@@ -184,7 +184,7 @@ func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Deliv
 		return false, nil
 	}
 	s.decoder.decode(d, offset, into)
-	into.Receipt = bridge.Receipt{Shard: s.epoch, Seq: ticket}
+	into.Receipt = bridge.Receipt{Seq: ticket, Ref: s}
 	return true, nil
 }
 
@@ -212,7 +212,7 @@ func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error
 	defer s.ackMu.Unlock()
 	s.mu.Lock()
 	for i := range receipts {
-		if receipts[i].Shard == s.epoch {
+		if receipts[i].Ref == s {
 			s.pos.done(receipts[i].Seq)
 		}
 	}
