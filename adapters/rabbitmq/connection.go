@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,6 +30,7 @@ type session struct {
 	what   string
 	user   string
 	wait   time.Duration // how long an answer may take where nothing else bounds it
+	setup  time.Duration // how long a step of setting up may take, as bounded has it
 	mu     sync.Mutex    // one channel is opened at a time
 	once   sync.Once
 
@@ -83,7 +85,7 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 		}
 		return nil, setupError(what+": connect to "+s.address, err)
 	}
-	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout}
+	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout, setup: s.settings.SetupTimeout}
 	n.watchBlocked()
 	if s.connected != nil {
 		s.connected(n)
@@ -152,6 +154,23 @@ func (s *system) setUp(ctx context.Context, what string, f func(context.Context,
 		err = fmt.Errorf("rabbitmq: %s: %w: %w", what, cause, err)
 	}
 	return err
+}
+
+// bounded runs f, and cuts the session if that takes longer than the setup
+// timeout or than ctx, since the library waits for ever.
+func (n *session) bounded(ctx context.Context, what string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, n.setup, errSetupTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = n.sock.Close() })
+	err := f(ctx)
+	if stop() {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if err == nil || errors.Is(err, cause) {
+		return cmp.Or(err, cause)
+	}
+	return fmt.Errorf("rabbitmq: %s: %w: %w", what, cause, err)
 }
 
 // within bounds one answer of the broker.

@@ -22,13 +22,13 @@ func (s *streamSource) Hold(ctx context.Context) error {
 	return s.session.alive(ctx, s.reader.stream, s.reader.intake)
 }
 
-// alive makes sure that the broker still answers on the session and has not
-// ended what comes in on it.
+// alive makes sure that the broker still answers on the session, within the setup
+// timeout, and has not ended what comes in on it.
 func (n *session) alive(ctx context.Context, queue string, in *intake) error {
-	stop := context.AfterFunc(ctx, n.kill)
-	defer stop()
-	if _, err := n.passive(queue); err != nil {
-		return runError("hold "+queue, err)
-	}
-	return in.failure()
+	return n.bounded(ctx, "hold "+queue, func(context.Context) error {
+		if _, err := n.passive(queue); err != nil {
+			return runError("hold "+queue, err)
+		}
+		return in.failure()
+	})
 }

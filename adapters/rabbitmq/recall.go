@@ -9,10 +9,12 @@ import (
 )
 
 const (
-	// recallReach is how far back Recall looks among messages of other writers:
-	// so many steps of n offsets, or of recallStep where n is less.
-	recallReach = 4
+	// recallReach is how many offsets back Recall looks among messages of other
+	// writers. It begins with recallStep and goes on in larger steps, so that a
+	// long way back takes few questions.
+	recallReach = 1 << 20
 	recallStep  = 1024
+	recallMost  = 1 << 15
 	// emptyPatience is how long a stream with a count of nothing is silent
 	// before it is taken as empty.
 	emptyPatience = time.Second
@@ -48,8 +50,8 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 // newest gives the up to count newest messages of a relay, of those up to last.
 func (n *session) newest(ctx context.Context, stream, relay string, last uint64, count int) ([]bridge.Placed, error) {
 	var found []bridge.Placed
-	step := uint64(max(count, recallStep))
-	for to, reach := last, recallReach; reach > 0 && len(found) < count; reach-- {
+	step := uint64(min(max(count, recallStep), recallMost))
+	for to := last; last-to < recallReach && len(found) < count; step = min(2*step, recallMost) {
 		from := uint64(0)
 		if to >= step {
 			from = to - step + 1
@@ -70,11 +72,17 @@ func (n *session) newest(ctx context.Context, stream, relay string, last uint64,
 // placed reads a range of offsets and gives what the relay of that name placed.
 // Where the range has been cut off, it is what is left of it.
 func (n *session) placed(ctx context.Context, stream, relay string, from, to uint64) ([]bridge.Placed, error) {
-	r, err := n.readStream(stream, int64(from), 4096)
+	var r *streamReader
+	err := n.bounded(ctx, "recall from "+stream, func(context.Context) (err error) {
+		r, err = n.readStream(stream, int64(from), 4096)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
+	defer func() {
+		_ = n.bounded(ctx, "recall from "+stream, func(context.Context) error { r.close(); return nil }) // it has been read
+	}()
 	var found []bridge.Placed
 	for {
 		batch, err := r.soon(ctx, 1024)

@@ -36,6 +36,8 @@ func (o *sinkOpener) Traits() bridge.SinkTraits {
 	switch o.target.kind {
 	case typeStream:
 		t.Recall = recallLimit
+		t.Notes = append(t.Notes,
+			fmt.Sprintf("After a crash the relay's own messages are looked for among the stream's newest %d offsets: behind more of other writers' they are not found, and what was on its way may be there twice.", recallReach))
 	case typeQuorum:
 		t.Notes = append(t.Notes,
 			"A queue cannot be read back: after a crash, what was on its way may be there twice, with the same ID.",
