@@ -36,7 +36,7 @@ const (
 	ackPause = time.Millisecond
 	// ackGrace is how long Close leaves a queue for acting on acknowledgements:
 	// nothing in AMQP tells when it has.
-	ackGrace = 20 * time.Millisecond
+	ackGrace = 250 * time.Millisecond
 )
 
 var (
