@@ -302,14 +302,6 @@ func (n *session) close() {
 	})
 }
 
-// kill ends the session as a crash would, without a word to the broker.
-func (n *session) kill() {
-	n.once.Do(func() {
-		n.beginEnd()
-		n.cut()
-	})
-}
-
 func (n *session) cut() {
 	_ = n.sock.Close()
 	<-n.sock.finished
