@@ -12,6 +12,10 @@ import (
 )
 
 // dialAMQP opens a connection with a channel.
+// hangUp closes a connection, with a handshake only if the broker answers soon: one
+// whose channel waits for a stream that never confirms does not answer at all.
+func hangUp(conn *amqp.Connection) { _ = conn.CloseDeadline(time.Now().Add(2 * time.Second)) }
+
 func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second), Heartbeat: 10 * time.Second})
 	if err != nil {
@@ -19,7 +23,7 @@ func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 	}
 	ch, err := conn.Channel()
 	if err != nil {
-		_ = conn.Close()
+		hangUp(conn)
 		return nil, nil, fmt.Errorf("ledger: %w", err)
 	}
 	return conn, ch, nil
@@ -60,7 +64,7 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 	if err != nil {
 		return first, nil // not there yet: try again
 	}
-	defer conn.Close()
+	defer hangUp(conn)
 	// The client drops confirmations and returns that find no room.
 	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, pace.window()))
 	returns := ch.NotifyReturn(make(chan amqp.Return, pace.window()))
@@ -115,7 +119,7 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 	for i := 0; alive && i < cap(room); i++ { // until everything sent has been answered
 		alive = enter()
 	}
-	_ = conn.Close()
+	hangUp(conn)
 	wg.Wait()
 	if refused {
 		return next, errRefused
@@ -160,7 +164,7 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer hangUp(conn)
 	prefetch := 2000
 	if r.Rate > 0 {
 		prefetch = 20 // what is prefetched has left the queue
