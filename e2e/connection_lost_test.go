@@ -64,3 +64,25 @@ func sourceLostWhileTheTargetIsSilent(s *scene) {
 	}
 	s.finish()
 }
+
+// The target does not answer, and then the bridge is killed: whatever it had taken
+// from the source and not placed has to come again.
+func TestBridgeKilledWhileTheTargetIsSilent(t *testing.T) {
+	s := newScene(t, "RabbitMQ → JetStream, the bridge killed while the target is silent")
+	s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(5000, 0))
+	bridgeKilledWhileTheTargetIsSilent(s)
+	s.expectNothingWrong()
+}
+
+func bridgeKilledWhileTheTargetIsSilent(s *scene) {
+	s.viaProxies().begin()
+	for i := range kills() {
+		s.due(i, kills())
+		s.natsProxy.setStalled(true)
+		s.awaitBridge(patience, "messages in flight", func(r *relayStatus) bool { return r.Counts.InFlight > 100 })
+		s.killBridge()
+		s.natsProxy.cut()
+		s.natsProxy.setStalled(false)
+	}
+	s.finish()
+}

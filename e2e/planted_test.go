@@ -31,9 +31,9 @@ func TestPlanted(t *testing.T) {
 			s.fromRabbitMQ(smallest, quorum, stream).sizedLoad(ledger.Keys100, 15_000, 3000)
 			lateArrival(s, func() *proxy { return s.natsProxy })
 		}},
-		{"early-ack", "RabbitMQ → JetStream, the bridge killed", "lost", func(s *scene) {
-			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Zipf10k, 15_000, 5000).begin()
-			bridgeKilled(s, 8)
+		{"early-ack", "RabbitMQ → JetStream, the bridge killed while the target is silent", "lost", func(s *scene) {
+			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Zipf10k, 15_000, 5000)
+			bridgeKilledWhileTheTargetIsSilent(s)
 		}},
 		{"suppress-in-flight", "RabbitMQ → JetStream, the source lost while the target is silent", "lost", func(s *scene) {
 			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, 15_000, 5000)
