@@ -41,9 +41,9 @@ func brokerLost(kind brokers.Kind, scenes ...*scene) {
 
 func TestNATSLost(t *testing.T) {
 	target := newScene(t, "RabbitMQ → JetStream, the target broker lost", brokers.KindNATS)
-	target.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(1500, 0))
+	target.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(1500, 4000))
 	source := newScene(t, "JetStream → RabbitMQ, the source broker lost", brokers.KindNATS)
-	source.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(1500, 0))
+	source.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(1500, 4000))
 	brokerLost(brokers.KindNATS, target, source)
 }
 
@@ -51,10 +51,10 @@ func TestNATSLost(t *testing.T) {
 // does not route to streams, and confirms what other queues of the exchange got.
 func TestRabbitMQLost(t *testing.T) {
 	source := newScene(t, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
-	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 0))
+	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
 	log := newScene(t, "RabbitMQ stream → JetStream, the source broker lost", brokers.KindRabbitMQ)
-	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 0))
+	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 4000))
 	target := newScene(t, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
-	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 0))
+	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
 	brokerLost(brokers.KindRabbitMQ, source, log, target)
 }

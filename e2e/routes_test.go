@@ -158,7 +158,7 @@ func (s *scene) fromJetStream(kinds ...string) *scene {
 // limit for as long as faults are still to come.
 func (s *scene) sizedLoad(keys ledger.Keys, least, rate int) *scene {
 	s.load.Seed, s.load.Keys = s.rng.Uint64()%1000, keys
-	s.least, s.load.Messages = least, least+max(least/2, 120*max(rate, 1000))
+	s.least, s.load.Messages = least, least+max(2*least, 200*max(rate, 1000))
 	s.pace.Rate = rate
 	return s
 }

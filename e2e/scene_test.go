@@ -144,7 +144,7 @@ func (s *scene) write() {
 	s.t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: %s\nhttp: {listen: %q}\nlog: {format: text}\nsystems:\n", s.name, s.listen)
-	fmt.Fprintf(&b, "  - {name: rabbit, kind: rabbitmq, url: %q, heartbeat: 2s, confirm_timeout: 5s%s}\n", s.rabbitVia, s.rabbitMore)
+	fmt.Fprintf(&b, "  - {name: rabbit, kind: rabbitmq, url: %q, heartbeat: 2s, setup_timeout: 5s, confirm_timeout: 5s%s}\n", s.rabbitVia, s.rabbitMore)
 	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\nrelays:\n", s.natsVia)
 	for _, r := range s.relays {
 		fmt.Fprintf(&b, "  - name: %s\n    from: %s\n    to: %s\n", r.name, r.from, r.to)
