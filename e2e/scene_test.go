@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -203,6 +204,9 @@ func (s *scene) begin() {
 			r.book = book.ForAnother()
 		}
 		r.book.Subject, r.book.Aside = subject, aside
+		if c, ok := r.reader.(io.Closer); ok {
+			s.t.Cleanup(func() { _ = c.Close() })
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.t.Cleanup(cancel)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -68,6 +69,12 @@ func TestNATSAgainstItself(t *testing.T) {
 	readAll(t, b, &NATSReader{URL: url, Stream: name})
 }
 
+func closeReader(r Reader) {
+	if c, ok := r.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
 func jetStream(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -84,6 +91,7 @@ func jetStream(t *testing.T, url string) jetstream.JetStream {
 
 func readAll(t *testing.T, b *Book, r Reader) {
 	t.Helper()
+	defer closeReader(r)
 	if err := Collect(t.Context(), b, r, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +140,7 @@ func TestProducersGoOnAfterAKill(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
+			defer closeReader(reader)
 			if err := Collect(t.Context(), b, reader, 10*time.Second); err != nil {
 				t.Fatal(err)
 			}

@@ -8,7 +8,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A broker that the tests share ends with the process, and who waits for it too.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/crossfade-mq/crossfade/e2e/brokers.(*Server).Start.func1"))
+}
 
 var loads = []Load{
 	{Seed: 1, Messages: 20_000, Keys: Zipf10k, Carries: CarriesAll, Space: "telemetry"},

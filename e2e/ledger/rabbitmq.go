@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// dialAMQP opens a connection with a channel.
 // hangUp closes a connection, with a handshake only if the broker answers soon: one
 // whose channel waits for a stream that never confirms does not answer at all.
 func hangUp(conn *amqp.Connection) { _ = conn.CloseDeadline(time.Now().Add(2 * time.Second)) }
 
+// dialAMQP opens a connection with a channel.
 func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second), Heartbeat: 10 * time.Second})
 	if err != nil {
@@ -130,98 +129,4 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 // returnedNumber is the number of a message that reached no queue.
 func returnedNumber(r amqp.Return) int {
 	return numberOf(tableFields(r.Headers))
-}
-
-// A RabbitMQReader reads a queue (which it empties) or a stream (from its first
-// message). A queue is read by one connection: what is read must not come again,
-// so its loss is an error. One caller at a time.
-type RabbitMQReader struct {
-	URL, Queue string
-	// Stream says that the queue is a stream.
-	Stream bool
-	// Rate is how many messages a second are taken at most; 0 is no bound.
-	Rate int
-	next int64 // offset
-}
-
-// Read calls each with every message, in order, until ctx ends.
-func (r *RabbitMQReader) Read(ctx context.Context, b *Book) error {
-	for ctx.Err() == nil {
-		err := r.read(ctx, b)
-		if ctx.Err() != nil && (err == nil || r.Stream) {
-			return nil
-		}
-		if !r.Stream {
-			return fmt.Errorf("ledger: read queue %s: %w", r.Queue, err)
-		}
-		pause(ctx, redial)
-	}
-	return nil
-}
-
-func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
-	conn, ch, err := dialAMQP(r.URL)
-	if err != nil {
-		return err
-	}
-	defer hangUp(conn)
-	prefetch := 2000
-	if r.Rate > 0 {
-		prefetch = 20 // what is prefetched has left the queue
-	}
-	m := &meter{rate: r.Rate}
-	if err := ch.Qos(prefetch, 0, false); err != nil {
-		return err
-	}
-	args := amqp.Table{}
-	if r.Stream {
-		args["x-stream-offset"] = r.next
-		if r.next == 0 {
-			args["x-stream-offset"] = "first"
-		}
-	}
-	deliveries, err := ch.Consume(r.Queue, "ledger", false, false, false, false, args)
-	if err != nil {
-		return err
-	}
-	unacked, last := 0, amqp.Delivery{}
-	acknowledge := func() error {
-		if unacked == 0 {
-			return nil
-		}
-		unacked = 0
-		return last.Ack(true)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return acknowledge() // what was observed must not come again
-		case d, ok := <-deliveries:
-			if !ok {
-				return io.ErrUnexpectedEOF
-			}
-			if r.Stream {
-				r.next, _ = d.Headers["x-stream-offset"].(int64)
-				r.next++
-			}
-			b.observeAMQP(&d)
-			last = d
-			unacked++
-			m.wait(ctx)
-			if unacked >= prefetch/4 || len(deliveries) == 0 {
-				if err := acknowledge(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-}
-
-func (b *Book) observeAMQP(d *amqp.Delivery) {
-	m, err := fromAMQP(d)
-	if err != nil {
-		b.Unreadable(d.RoutingKey, err)
-		return
-	}
-	b.Observe(&m)
 }
