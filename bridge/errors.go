@@ -35,6 +35,8 @@ const (
 	ReasonUnroutable Reason = "unroutable"   // nothing at the target receives that address
 	ReasonPoison     Reason = "poison"       // it cannot be read, or the target refuses its content
 	ReasonLossy      Reason = "lossy"        // something in it cannot be carried at all
+	ReasonExpired    Reason = "expired"      // its time ran out while it was parked
+	ReasonHeld       Reason = "held"         // an earlier message of its key is parked
 )
 
 type rejectError struct {
