@@ -119,14 +119,7 @@ func (p *checkpoint) commit(ctx context.Context, m mark) error {
 func (c *connection) store(ctx context.Context, stream string, m *nats.Msg) (pubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, defaultAckTimeout)
 	defer cancel()
-	go func() { // a server that refuses the publish says so beside it and never answers
-		select {
-		case <-c.broken:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	answer, err := c.RequestMsgWithContext(ctx, m)
+	answer, err := c.request(ctx, m)
 	if err != nil {
 		return pubAck{}, err
 	}
