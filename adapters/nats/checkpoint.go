@@ -58,6 +58,7 @@ func (c *connection) openCheckpoint(ctx context.Context, id bridge.Identity, rep
 		Name:              checkpointStream(id.Bridge),
 		Subjects:          []string{"crossfade." + tokenOf(id.Bridge) + ".checkpoint.*"},
 		Description:       "Crossfade: how far the relays of bridge " + bridge.Printable(id.Bridge, 60) + " have come",
+		Metadata:          ownMetadata(bridge.Identity{Bridge: id.Bridge}, purposeCheckpoint),
 		MaxMsgsPerSubject: 8,
 		Storage:           jetstream.FileStorage,
 		Replicas:          replicas,

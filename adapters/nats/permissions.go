@@ -74,7 +74,7 @@ func (c *connection) ask(ctx context.Context, subject string) ([]byte, error) {
 // request is a request that ends with the connection and with a refusal: a
 // server that refuses the publish says so beside it and never answers.
 func (c *connection) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	asked, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
@@ -82,10 +82,14 @@ func (c *connection) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error
 			cancel()
 		case <-c.lost:
 			cancel()
-		case <-ctx.Done():
+		case <-asked.Done():
 		}
 	}()
-	return c.RequestMsgWithContext(ctx, m)
+	answer, err := c.RequestMsgWithContext(asked, m)
+	if err != nil && ctx.Err() == nil && asked.Err() != nil {
+		err = c.cause()
+	}
+	return answer, err
 }
 
 // permissions asks the server what the user may do. It tells that of itself to

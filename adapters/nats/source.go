@@ -93,7 +93,7 @@ func (s *source) open(ctx context.Context, o *SourceOpener) error {
 	s.gaps = gapWatch{at: s.floor.seq}
 	s.reader, err = s.conn.openReader(ctx, readerConfig{
 		stream: o.config.Stream, filters: o.config.Subjects, start: s.floor.seq + 1,
-		maxPending: o.config.MaxPending, maxBytes: o.config.MaxBytes,
+		maxPending: o.config.MaxPending, maxBytes: o.config.MaxBytes, metadata: ownMetadata(o.id, purposeTap),
 	})
 	return err
 }

@@ -80,6 +80,7 @@ func (s *system) closed(c *connection) {
 
 var (
 	_ bridge.System        = (*system)(nil)
+	_ bridge.Keeper        = (*system)(nil)
 	_ bridge.SourceOpener  = (*SourceOpener)(nil)
 	_ bridge.SourceOpener  = (*coreSourceOpener)(nil)
 	_ bridge.SinkOpener    = (*SinkOpener)(nil)
