@@ -124,10 +124,20 @@ func (c *connection) tapped(ctx context.Context, name string) (*jetstream.Stream
 	info := s.CachedInfo()
 	if r := info.Config.Retention; r != jetstream.LimitsPolicy {
 		err := fmt.Errorf("%s: %s: stream %s: its retention is %s", Kind, c.system.name, name, retention(r))
-		return nil, bridge.Fatal(err, "A second reader would take messages away from the application or keep them for it; "+
-			"tap a stream with limits retention that mirrors this one.")
+		return nil, bridge.Fatal(err, consumedHint(name))
 	}
 	return info, nil
+}
+
+// consumedHint says why a stream whose messages go away when they were read is
+// not tapped, and what can be done. A mirror has a consumer too, which keeps what
+// the application has acknowledged for a second or, in a work queue, for ever
+// once the mirror is gone.
+func consumedHint(name string) string {
+	return fmt.Sprintf("A reader of its own, and a mirror too, would keep messages that the application has acknowledged, until its producers are refused. "+
+		"Let the stream republish into another one, and tap that: nats stream add %s-COPY --subjects 'copy-of.%s.>' --storage file --retention limits --discard old --max-bytes 1GB --defaults; "+
+		"then nats stream edit %s --republish-source '>' --republish-destination 'copy-of.%s.>'. "+
+		"The copy begins then; what cannot be stored there is missing from it, which messages with Nats-Expected headers are.", name, name, name, name)
 }
 
 func retention(r jetstream.RetentionPolicy) string {
