@@ -279,20 +279,6 @@ func indexes(n int) []int {
 	return all
 }
 
-func TestStart(t *testing.T) {
-	for start, want := range map[string]string{"": "1 2 3 4 5", startFirst: "1 2 3 4 5", startNow: "4 5"} {
-		t.Run("start="+start, func(t *testing.T) {
-			o, js, _ := tapOf(t, SourceConfig{Start: start}, jetstream.StreamConfig{})
-			publish(t, js, "a.x", 1, 2, 3)
-			openSource(t, o).Close() // pinned here, before anything was received
-			publish(t, js, "a.x", 4, 5)
-			if got := bodiesOf(take(t, openSource(t, o), len(strings.Fields(want)))); got != want {
-				t.Errorf("got %s, want %s", got, want)
-			}
-		})
-	}
-}
-
 // A stream that was deleted and made again is another one.
 func TestRecreatedStreamIsFatal(t *testing.T) {
 	o, js, _ := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
