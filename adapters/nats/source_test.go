@@ -559,3 +559,30 @@ func TestHolesAskSeldom(t *testing.T) {
 		t.Errorf("%d requests for %d batches", asked, batches)
 	}
 }
+
+// A tap of some subjects never passes a gap either, however soon after its latest
+// question the limits overtake it and let it catch up again.
+func TestShortGapOfFilteredTap(t *testing.T) {
+	o, js, _ := tapOf(t, SourceConfig{MaxPending: 4, Subjects: []string{"a.x"}}, jetstream.StreamConfig{MaxMsgs: 50})
+	put := func(from, to int) {
+		for i := from; i <= to; i++ {
+			publish(t, js, "a.not", 0)
+			publish(t, js, "a.x", i)
+		}
+	}
+	put(1, 10)
+	s := openSource(t, o)
+	take(t, s, 2) // behind holes, so it has asked
+	put(11, 100)  // 76 and on are kept
+	for next := 3; ; next++ {
+		into := make([]bridge.Delivery, 1)
+		_, err := s.Receive(t.Context(), into)
+		if err != nil {
+			fatal(t, err, "were removed before the relay read them")
+			return
+		}
+		if got := string(into[0].Body); got != fmt.Sprint(next) {
+			t.Fatalf("%s was given behind %d", got, next-1)
+		}
+	}
+}
