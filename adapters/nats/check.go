@@ -139,7 +139,7 @@ func (p *preflight) jetstream(ctx context.Context) bool {
 // tapped looks at the stream of a source.
 func (p *preflight) tapped(ctx context.Context, c *SourceConfig) *jetstream.StreamInfo {
 	subject := "stream " + c.Stream
-	info, err := p.conn.tapped(ctx, c.Stream)
+	info, err := p.conn.tapped(ctx, c)
 	if err != nil {
 		p.failed(subject, err, "")
 		return nil
@@ -149,6 +149,9 @@ func (p *preflight) tapped(ctx context.Context, c *SourceConfig) *jetstream.Stre
 		if !overlapsAny(info.Config.Subjects, f) && info.Config.Mirror == nil && len(info.Config.Sources) == 0 {
 			p.warn(subject, fmt.Sprintf("nothing that it takes (%s) falls under %q", strings.Join(info.Config.Subjects, ", "), f), "Is the filter right?")
 		}
+	}
+	if most := info.Config.MaxConsumers; most > 0 {
+		p.warn(subject, fmt.Sprintf("it takes %d consumers at most and has %d; the tap is one more, as accepted", most, info.State.Consumers), "Raise max_consumers if the application makes consumers of its own.")
 	}
 	p.limits(subject, &info.Config)
 	return info
@@ -190,7 +193,7 @@ func (p *preflight) progress(ctx context.Context, o *SourceOpener, info *jetstre
 	name, err := p.conn.js.StreamNameBySubject(ctx, checkpointSubject(o.id))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		p.pass(subject, "none yet; the relay will begin at "+map[string]string{startFirst: "the first message that the stream holds", startNow: "what comes from then on"}[o.config.Start])
+		p.begins(ctx, subject, info, &o.config.Start)
 		return
 	case err != nil:
 		p.failed(subject, p.conn.failed(ctx, subject, err), "")
@@ -204,7 +207,9 @@ func (p *preflight) progress(ctx context.Context, o *SourceOpener, info *jetstre
 	case err != nil:
 		p.failed(subject, err, "")
 	case !found:
-		p.pass(subject, "none yet")
+		p.begins(ctx, subject, info, &o.config.Start)
+	case madeAgain(&o.config, info, m):
+		p.warn(subject, fmt.Sprintf("it is of a stream of that name created at %s; the relay will begin at the first message of this one, created at %s, as accepted", made(m.Created), made(info.Created)), "")
 	default:
 		s := &source{conn: p.conn, cfg: o.config, info: info}
 		if err := s.verify(ctx, point, m); err != nil {
