@@ -13,8 +13,8 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// A flow publishes numbers with one channel until it is stopped, each confirmed
-// before the next few, so that its order is the incumbent's.
+// A flow publishes numbers on one channel until it is stopped, about two thousand a
+// second, so that a reader keeps up.
 type flow struct {
 	sent atomic.Int64
 	stop context.CancelFunc
@@ -38,11 +38,14 @@ func (n *node) flow(t *testing.T, exchange string) *flow {
 	}
 	go func() {
 		defer conn.Close()
+		pace := time.NewTicker(4 * time.Millisecond)
+		defer pace.Stop()
 		for ctx.Err() == nil {
 			c, err := ch.PublishWithDeferredConfirmWithContext(context.Background(), exchange, "k", true, false,
 				amqp.Publishing{DeliveryMode: amqp.Persistent, Body: fmt.Appendf(nil, "%d", f.sent.Load())})
 			if err == nil && f.sent.Add(1)%8 == 0 {
 				c.Wait()
+				<-pace.C
 			}
 			if err != nil {
 				f.done <- err
@@ -133,7 +136,7 @@ func TestChangingATapUnderLoad(t *testing.T) {
 	s := n.open(t)
 	id := bridge.Identity{Bridge: unique(t), Relay: "r"}
 	x := n.exchange(t, unique(t), "topic")
-	bindings := "bindings: [{exchange: " + x + ", routing_key: '#'}]\n"
+	bindings := "accept: [stream-headers, priorities]\nbindings: [{exchange: " + x + ", routing_key: '#'}]\n"
 	blocks := []string{
 		"tap: quorum\nmax_bytes: 100000000\n" + bindings,
 		"tap: classic\n" + bindings,
@@ -219,7 +222,9 @@ func (n *node) crashInAChange(t *testing.T, crash int) (ended bool, took time.Du
 	}
 	o := n.source(t, s, id, block(100_000_001+crash%3))
 	f := &follower{t: t, open: func() *sourceOpener { return o }}
-	f.read(func() bool { return len(f.taps) > 0 && f.taps[len(f.taps)-1] == o.tap && f.next+2000 > load.sent.Load() })
+	f.read(func() bool {
+		return len(f.taps) > 0 && f.taps[len(f.taps)-1] == o.tap && f.next+2000 > load.sent.Load()
+	})
 	total := load.end(t)
 	f.read(func() bool { return f.next == total })
 	f.read(func() bool { return len(held(t, s, id.Bridge)["r"]) == 2 })

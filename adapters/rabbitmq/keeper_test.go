@@ -84,7 +84,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	blocks := map[string]string{
 		"quorum":   "tap: quorum\nbindings: [{exchange: " + x + ", routing_key: 'a.#'}, {exchange: " + x + ", routing_key: 'b.#'}]",
 		"classic":  "tap: classic\nbindings: [{exchange: " + x + ", routing_key: '#'}]",
-		"stream":   "tap: stream\nbindings: [{exchange: " + x + ", routing_key: '#'}]",
+		"stream":   "tap: stream\naccept: [stream-headers]\nbindings: [{exchange: " + x + ", routing_key: '#'}]",
 		"existing": "stream: crossfade.own",
 	}
 	n.queue(t, "crossfade.own", typeStream)

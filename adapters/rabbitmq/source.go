@@ -121,6 +121,9 @@ func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, err
 		}
 		return source, nil
 	}
+	if err := o.mayTap(n); err != nil {
+		return nil, err
+	}
 	return o.openTaps(ctx, n)
 }
 
