@@ -25,6 +25,7 @@ type queueSource struct {
 	flushed time.Time   // when acknowledgements were last sent
 	later   *time.Timer // sends what waits; nil while nothing does
 	closed  bool
+	over    chan struct{} // closed by Close
 
 	asking asking
 }
@@ -45,23 +46,25 @@ var (
 )
 
 // openQueue subscribes to a queue that is there.
-func openQueue(n *session, queue, incarnation string, prefetch int) (bridge.Source, error) {
+func (o *sourceOpener) openQueue(n *session, queue, incarnation string) (*queueSource, error) {
 	s := &queueSource{
-		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(),
+		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},
 	}
+	s.intake.limit(o.overflowed)
 	ch, id, err := n.channel(s.intake)
 	if err != nil {
 		return nil, setupError("subscribe to "+queue, err)
 	}
 	s.channel = id
 	n.watch(ch, s.intake.end)
-	if err := ch.Qos(prefetch, 0, false); err != nil {
+	if err := ch.Qos(o.prefetch(), 0, false); err != nil {
 		return nil, setupError("prefetch on "+queue, err)
 	}
 	if _, err := ch.Consume(queue, "crossfade", false, false, false, false, amqp.Table{}); err != nil {
 		return nil, setupError("subscribe to "+queue, err)
 	}
+	n.start(func() { s.watchHeld(o.system.settings.UnackedTimeout) })
 	return s, nil
 }
 
@@ -142,13 +145,32 @@ func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	})
 }
 
+// atEnd says that the queue is empty and all that came of it is acknowledged.
+func (s *queueSource) atEnd(context.Context) (bool, error) {
+	if s.held() {
+		return false, nil
+	}
+	state, err := s.session.passive(s.queue)
+	return err == nil && state.Messages == 0 && !s.held(), err
+}
+
+// held says that something was delivered and not acknowledged.
+func (s *queueSource) held() bool {
+	delivered := s.intake.delivered()
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	return s.acks.floor < delivered || len(s.acks.tags) > 0
+}
+
 // Close gives the un-acknowledged back by ending the connection: the queue puts
 // them in front again, in order. Nothing is requeued one by one.
 func (s *queueSource) Close() error {
 	s.intake.end(bridge.ErrClosed)
 	s.ackMu.Lock()
 	first := !s.closed
-	s.closed = true
+	if s.closed = true; first {
+		close(s.over)
+	}
 	if s.later != nil {
 		s.later.Stop()
 	}
