@@ -44,8 +44,8 @@ func siteOf(ctx context.Context, opener any) (site bridge.Site, known bool, err 
 	return site, true, err
 }
 
-// acceptsRecreated says whether a relay may go on where its target was made anew.
-func acceptsRecreated(opener bridge.SinkOpener) bool {
+// acceptsRecreated says whether a relay may go on where that side was made anew.
+func acceptsRecreated(opener any) bool {
 	r, ok := opener.(bridge.Recreatable)
 	return ok && r.AcceptsRecreated()
 }

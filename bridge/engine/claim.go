@@ -59,6 +59,9 @@ func (c *claim) source(ctx context.Context) error {
 			if err := bridge.SiteError(c.relay.Name, "source", *was, *is); err != nil {
 				return err
 			}
+			if err := c.anew(c.relay.Source, "from", "source", "positions in it mean something else, and what it held before may not have been copied", was, is); err != nil {
+				return err
+			}
 		}
 		return c.note(ctx, j, claimed{From: is, To: c.latest.To})
 	})
@@ -75,15 +78,24 @@ func (c *claim) sink(ctx context.Context) error {
 		if err := bridge.SiteError(c.relay.Name, "target", *was, *is); err != nil {
 			return err
 		}
-		if was.Incarnation != is.Incarnation && !acceptsRecreated(c.relay.Sink) {
-			return bridge.Fatal(fmt.Errorf("relay %s: its target was %q, and is now %q: it was deleted and made anew, and what was placed before is not in it", c.relay.Name, was, is),
-				"To go on from here write accept: [recreated] in to. To copy anew what the incumbent still has, let the relay go with crossfade remove "+c.relay.Name+" and start it again.")
-		}
-		if was.Incarnation != is.Incarnation {
-			c.log.Warn("the target was made anew; what was placed before is not in it, and the relay goes on, as the configuration accepts", "was", was.String(), "is", is.String())
+		if err := c.anew(c.relay.Sink, "to", "target", "what was placed before is not in it", was, is); err != nil {
+			return err
 		}
 		return c.note(ctx, j, claimed{From: c.latest.From, To: is})
 	})
+}
+
+// anew is an error if a side was made anew, unless its block accepts that.
+func (c *claim) anew(opener any, block, side, meaning string, was, is *bridge.Site) error {
+	switch {
+	case was.Incarnation == is.Incarnation:
+		return nil
+	case !acceptsRecreated(opener):
+		return bridge.Fatal(fmt.Errorf("relay %s: its %s was %q, and is now %q: it was deleted and made anew; %s", c.relay.Name, side, was, is, meaning),
+			"To go on from here write accept: [recreated] in "+block+", if it has that word. To copy anew what the incumbent still has, let the relay go with crossfade remove "+c.relay.Name+" and start it again.")
+	}
+	c.log.Warn("the "+side+" was made anew, and the relay goes on, as the configuration accepts; "+meaning, "was", was.String(), "is", is.String())
+	return nil
 }
 
 // with asks for a site and opens the journal; one caller at a time.

@@ -198,7 +198,11 @@ func (p *parkingLot) words(relay string) string {
 	case p.reserve > 0:
 		return fmt.Sprintf("; sending again what was parked, %d left", p.waiting)
 	case len(p.holds) > 0:
-		return fmt.Sprintf("; %d parked, %d keys held (crossfade parked list %s)", p.waiting, len(p.holds), relay)
+		keys := "keys"
+		if len(p.holds) == 1 {
+			keys = "key"
+		}
+		return fmt.Sprintf("; %d parked, %d %s held (crossfade parked list %s)", p.waiting, len(p.holds), keys, relay)
 	}
 	return fmt.Sprintf("; %d parked (crossfade parked list %s)", p.waiting, relay)
 }
