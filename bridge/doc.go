@@ -29,6 +29,9 @@
 //   - suppressed: not sent, because the same identity is already placed.
 //   - parked: set aside with a reason at the incumbent, because it can never be
 //     delivered as it is; counted, listed, replayable.
+//   - held: a key whose later messages are parked behind a parked one, in order.
+//   - holding: something that the bridge made at a system; see Holding.
+//   - site: what a relay reads or writes, by names that last; see Site.
 //   - given back: received, but returned to the incumbent by the end of the
 //     session that received it.
 //   - drift: any way in which the candidate's stream differs from the incumbent's.

@@ -7,8 +7,8 @@
 //	debt full?                                   ▼
 //	   └──────────── acker ◄── low watermark ◄── settle
 //
-// A relay owns one goroutine that receives, one per lane and one that
-// acknowledges; they share the relay's ledger (counts, trackers, window, what is
+// A relay owns one goroutine that receives, one per lane, one that acknowledges
+// and, where an operator asked for it, one that sends again what was parked; they share the relay's ledger (counts, trackers, window, what is
 // in flight), which one mutex guards and nobody holds across I/O.
 //
 // What a failure does:
@@ -18,6 +18,7 @@
 //   - the source ends: its receipts are void. Lanes are closed, then the source;
 //     what was unsettled is given back, and both are opened again.
 //   - a Reject: the message is parked, durably, and settles; without a place to
-//     park the relay stops instead.
+//     park the relay stops instead. With Hold, later messages of its key are parked
+//     behind it until an operator retries or discards it: see held.go, retry.go.
 //   - a Fatal: the relay stops.
 package relay
