@@ -231,7 +231,12 @@ func (s *Stream) Await(ctx context.Context, position uint64) error {
 
 // store adds m to the log. s.mu is held.
 func (s *Stream) store(m *bridge.Message, by *laneState) *entry {
-	e := s.log.add(m)
+	var e *entry
+	if s.config.Borrows && by != nil {
+		e = s.log.keep(m)
+	} else {
+		e = s.log.add(m)
+	}
 	e.lane, e.shard = by, 0
 	if s.config.Shards > 1 {
 		e.shard = shardOf(m.Key, s.config.Shards)

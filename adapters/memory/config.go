@@ -23,6 +23,9 @@ type StreamConfig struct {
 	// is held, so a target keeps no less than its sinks promise to recall, times
 	// their lanes.
 	Keep int `yaml:"keep"`
+	// Borrows makes the stream hold the very slices that sinks are given, instead of
+	// copies: for those who never change them again, as relays do not.
+	Borrows bool `yaml:"-"`
 }
 
 // A SourceConfig says what a source reads and what it promises.

@@ -33,8 +33,8 @@ type log struct {
 
 func newLog() log { return log{first: 1} }
 
-// add stores a copy of m, whose slices stay the caller's, and gives its entry.
-func (l *log) add(m *bridge.Message) *entry {
+// keep stores m with its slices, and gives its entry.
+func (l *log) keep(m *bridge.Message) *entry {
 	l.last++
 	i := int(l.last - l.base)
 	if i/chunkSize == len(l.chunks) {
@@ -42,6 +42,12 @@ func (l *log) add(m *bridge.Message) *entry {
 	}
 	e := &l.chunks[i/chunkSize][i%chunkSize]
 	e.Message = *m
+	return e
+}
+
+// add stores a copy of m, whose slices stay the caller's, and gives its entry.
+func (l *log) add(m *bridge.Message) *entry {
+	e := l.keep(m)
 	e.Body = l.bodies.copy(m.Body, 1<<16)
 	if len(m.Headers) > 0 {
 		e.Headers = l.headers.copy(m.Headers, 512)

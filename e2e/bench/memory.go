@@ -23,7 +23,7 @@ func memoryRelay(lanes int, survives bridge.Survivors) func(context.Context, job
 		b := memory.NewBroker("bench")
 		fillMemory(b.Stream("in"), j.Messages)
 		runtime.GC() // so that what filling left to collect is not collected on the clock
-		if _, err := b.Create(memory.StreamConfig{Name: "out", Keep: 1 << 17}); err != nil {
+		if _, err := b.Create(memory.StreamConfig{Name: "out", Keep: 1 << 17, Borrows: true}); err != nil {
 			return err
 		}
 		id := bridge.Identity{Bridge: "bench", Relay: "memory"}
