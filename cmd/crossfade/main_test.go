@@ -86,6 +86,16 @@ func TestUsage(t *testing.T) {
 		{[]string{"status", "-c", unreachable}, 1, "", "Is the bridge running, and is 127.0.0.1:1 its http.listen?"},
 		{[]string{"status", "-c", good, "--addr", "x"}, 2, "", "none of the others can be"},
 		{[]string{"run", "-c", unreachable, "--http-listen", "256.0.0.1:x"}, 2, "", `--http-listen: "256.0.0.1:x": want host:port`},
+		{[]string{"remove", "-c", good}, 2, "", "accepts 1 arg(s)"},
+		{[]string{"remove", "nobody", "-c", good}, 2, "", `there is no relay "nobody"`},
+		{[]string{"remove", "r", "-c", good}, 0, "nothing at the brokers for relay r", ""},
+		{[]string{"parked", "list", "nobody", "-c", good}, 2, "", `has no relay "nobody"; its relays are r`},
+		{[]string{"parked", "list", "r", "-c", good}, 0, "has nothing parked", ""},
+		{[]string{"parked", "retry", "r", "-c", good}, 1, "", "say which"},
+		{[]string{"parked", "retry", "r", "--all", "-c", good}, 0, "Nothing is parked that fits", ""},
+		{[]string{"parked", "retry", "r", "abc", "--all", "-c", good}, 1, "", "say which"},
+		{[]string{"parked", "discard", "r", "abc", "-c", good}, 1, "", `nothing is parked as "abc"`},
+		{[]string{"parked", "list", "r", "-c", file(t, strings.ReplaceAll(quiet, "stream: T}", "stream: T}, park: stop"))}, 2, "", "parks nothing"},
 		{[]string{"demo", "--for", "5"}, 2, "", "missing unit"},
 	} {
 		code, stdout, stderr := command(t, c.args...)
@@ -97,8 +107,8 @@ func TestUsage(t *testing.T) {
 
 // Every command says what its exit codes mean.
 func TestHelpSaysTheExitCodes(t *testing.T) {
-	for _, name := range []string{"run", "check", "status", "demo"} {
-		if _, out, _ := command(t, name, "--help"); !strings.Contains(out, exitHelp) {
+	for _, name := range []string{"run", "check", "status", "demo", "remove", "parked", "parked list", "parked show", "parked retry", "parked discard"} {
+		if _, out, _ := command(t, append(strings.Fields(name), "--help")...); !strings.Contains(out, exitHelp) {
 			t.Errorf("%s --help: %s", name, out)
 		}
 	}
