@@ -3,7 +3,10 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
 )
 
 // drainQuiet is how long a tap that receives nothing any more has to be empty
@@ -48,6 +51,27 @@ func (d *draining) watch() {
 			return
 		}
 	}
+}
+
+// behind adds what waits in the tap that has taken the place of the one that is
+// read; nil where there is none.
+func (n *session) behind(ctx context.Context, next *thing, b bridge.Backlog) (bridge.Backlog, error) {
+	switch {
+	case next == nil:
+		return b, nil
+	case next.kind == kindStream:
+		last, empty, err := n.tail(ctx, next.name, 200*time.Millisecond)
+		if err == nil && !empty {
+			b.Messages, b.Bound = b.Messages+int64(min(last+1, math.MaxInt64/2)), true
+		}
+		return b, err
+	}
+	state, err := n.passive(next.name)
+	if err != nil {
+		return b, runError("backlog of "+next.name, err)
+	}
+	b.Messages += int64(state.Messages)
+	return b, nil
 }
 
 // finish deletes the tap. What fails, the next session does again. It is over

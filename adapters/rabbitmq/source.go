@@ -148,18 +148,24 @@ func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source,
 		return nil, err
 	}
 	d := &draining{opener: o, session: n, tap: tap, beside: p.own.beside(tap.name)}
+	var next *thing
+	if chain := p.own.used(useTap); !last {
+		next = chain[len(chain)-1]
+	}
 	var source bridge.Source
 	if tap.kind == kindStream {
 		s, err := o.openStream(ctx, n, tap.name, p.offsetsOf(tap.name))
 		if err != nil {
 			return nil, err
 		}
+		s.next = next
 		source, d.empty, d.intake = s, s.atEnd, s.reader.intake
 	} else {
 		s, err := o.openQueue(n, tap.name, tap.name)
 		if err != nil {
 			return nil, err
 		}
+		s.next = next
 		source, d.empty, d.intake = s, s.atEnd, s.intake
 	}
 	if !last {

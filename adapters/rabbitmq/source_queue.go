@@ -17,6 +17,7 @@ type queueSource struct {
 	queue   string
 	channel uint16
 	intake  *intake
+	next    *thing  // the tap that has taken the place of this one
 	decoder decoder // Receive's
 
 	ackMu   sync.Mutex
@@ -130,9 +131,10 @@ func (s *queueSource) sendAcks() error {
 	return nil
 }
 
-// Backlog counts what the queue has ready and what is delivered to us.
+// Backlog counts what the queue has ready and what is delivered to us, and what the
+// tap behind it has.
 func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
-	return s.asking.ask(ctx, s.session, func(context.Context) (bridge.Backlog, error) {
+	return s.asking.ask(ctx, s.session, func(ctx context.Context) (bridge.Backlog, error) {
 		state, err := s.session.passive(s.queue)
 		if err != nil {
 			return bridge.Backlog{}, runError("backlog of "+s.queue, err)
@@ -141,7 +143,7 @@ func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		s.ackMu.Lock()
 		held := int64(delivered) - int64(s.acks.sent) - int64(len(s.acks.tags))
 		s.ackMu.Unlock()
-		return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
+		return s.session.behind(ctx, s.next, bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1})
 	})
 }
 

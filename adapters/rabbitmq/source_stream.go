@@ -17,6 +17,7 @@ type streamSource struct {
 	reader   *streamReader
 	decoder  decoder // Receive's
 	expected uint64  // the next offset; Receive's
+	next     *thing  // the tap that has taken the place of this one
 
 	mu  sync.Mutex
 	pos positions
@@ -214,18 +215,18 @@ func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error
 // entries, so it is a bound.
 func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	return s.asking.ask(ctx, s.session, func(ctx context.Context) (bridge.Backlog, error) {
-		none := bridge.Backlog{Bytes: -1}
+		waits := bridge.Backlog{Bytes: -1}
 		last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
-		if err != nil || empty {
-			return none, err
+		if err != nil {
+			return waits, err
 		}
 		s.mu.Lock()
 		next := s.pos.next
 		s.mu.Unlock()
-		if last < next {
-			return none, nil
+		if !empty && last >= next {
+			waits = bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}
 		}
-		return bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}, nil
+		return s.session.behind(ctx, s.next, waits)
 	})
 }
 
