@@ -120,7 +120,7 @@ func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
 			name:   tap + "-tap",
 			from:   fmt.Sprintf("{system: rabbit, tap: %s, bindings: [{exchange: %s, routing_key: %q}]}", tap, s.name, "#"),
 			to:     fmt.Sprintf("{system: jet, stream: %s, subject: %q}", to, to+".{routing_key}"),
-			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }},
+			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }, Losses: s.losses(tap)},
 			reader: &ledger.NATSReader{URL: s.nats, Stream: to},
 		})
 	}
