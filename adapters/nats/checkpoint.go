@@ -58,6 +58,7 @@ func (c *connection) openCheckpoint(ctx context.Context, id bridge.Identity, rep
 		Name:              checkpointStream(id.Bridge),
 		Subjects:          []string{"crossfade." + tokenOf(id.Bridge) + ".checkpoint.*"},
 		Description:       "Crossfade: how far the relays of bridge " + bridge.Printable(id.Bridge, 60) + " have come",
+		Metadata:          ownMetadata(bridge.Identity{Bridge: id.Bridge}, purposeCheckpoint),
 		MaxMsgsPerSubject: 8,
 		Storage:           jetstream.FileStorage,
 		Replicas:          replicas,
@@ -119,14 +120,7 @@ func (p *checkpoint) commit(ctx context.Context, m mark) error {
 func (c *connection) store(ctx context.Context, stream string, m *nats.Msg) (pubAck, error) {
 	ctx, cancel := context.WithTimeout(ctx, defaultAckTimeout)
 	defer cancel()
-	go func() { // a server that refuses the publish says so beside it and never answers
-		select {
-		case <-c.broken:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	answer, err := c.RequestMsgWithContext(ctx, m)
+	answer, err := c.request(ctx, m)
 	if err != nil {
 		return pubAck{}, err
 	}

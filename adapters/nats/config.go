@@ -108,7 +108,18 @@ type SourceConfig struct {
 	// wait in this process between the server and the relay.
 	MaxPending int `yaml:"max_pending"`
 	MaxBytes   int `yaml:"max_bytes"`
+	// Accept lists the risks that are taken: "recreated".
+	Accept bridge.Accepts `yaml:"accept"`
 }
+
+// acceptRecreated lets a relay go on where its stream was deleted and made again.
+const acceptRecreated = "recreated"
+
+// What the words of an accept list take on.
+var (
+	sourceRisks = map[string]string{acceptRecreated: "a stream that was deleted and made again is read from its first message"}
+	sinkRisks   = map[string]string{acceptRecreated: "a stream that was deleted and made again is written to, without what it held"}
+)
 
 // The values of SourceConfig.Start.
 const (
@@ -119,6 +130,9 @@ const (
 func (c *SourceConfig) finish() error {
 	if c.Start == "" {
 		c.Start = startFirst
+	}
+	if err := accepted("from", c.Accept, sourceRisks, c.Core); err != nil {
+		return err
 	}
 	switch {
 	case c.Core && c.Stream != "":
@@ -175,6 +189,8 @@ type SinkConfig struct {
 	Consumed bool `yaml:"consumed"`
 	// AckTimeout is how long the stream may take to confirm a message.
 	AckTimeout time.Duration `yaml:"ack_timeout"`
+	// Accept lists the risks that are taken: "recreated".
+	Accept bridge.Accepts `yaml:"accept"`
 
 	template *bridge.Template
 }
@@ -183,6 +199,9 @@ type SinkConfig struct {
 func (c *SinkConfig) fenced() bool { return !c.Shared && !c.Consumed }
 
 func (c *SinkConfig) finish() error {
+	if err := accepted("to", c.Accept, sinkRisks, c.Core); err != nil {
+		return err
+	}
 	switch {
 	case c.Core && c.Stream != "":
 		return wrongIn("to", "core and stream: choose one; core publishes without JetStream")
@@ -209,6 +228,18 @@ func (c *SinkConfig) finish() error {
 	}
 	if c.AckTimeout == 0 {
 		c.AckTimeout = defaultAckTimeout
+	}
+	return nil
+}
+
+// accepted looks at the words of an accept list. Core NATS has no streams that
+// could be made again.
+func accepted(block string, words bridge.Accepts, known map[string]string, core bool) error {
+	if core && len(words) > 0 {
+		return wrongIn(block, "accept: there is nothing to accept with core")
+	}
+	if err := words.Validate(known); err != nil {
+		return wrongIn(block, "%v", err)
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ func (j *journal) provide(ctx context.Context, conn *connection) error {
 		Name:        j.stream,
 		Subjects:    []string{"crossfade." + tokenOf(j.opener.id.Bridge) + ".journal.>"},
 		Description: "Crossfade: what the relays of bridge " + bridge.Printable(j.opener.id.Bridge, 60) + " have set aside",
+		Metadata:    ownMetadata(bridge.Identity{Bridge: j.opener.id.Bridge}, purposeJournal),
 		Storage:     jetstream.FileStorage,
 		Replicas:    replicas,
 	})
@@ -126,6 +127,7 @@ func (j *journal) Replay(ctx context.Context, each func(record []byte) error) er
 	}
 	r, err := conn.openReader(ctx, readerConfig{
 		stream: j.stream, filters: []string{j.subject}, start: state.FirstSeq, maxPending: 1024, maxBytes: defaultMaxBytes,
+		metadata: ownMetadata(j.opener.id, purposeReplay),
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ type lane struct {
 	failed atomic.Pointer[error] // the goroutine's: why the lane has ended
 	doomed error                 // the goroutine's: a message was refused, so all behind it is
 	slots  []slot                // the goroutine's: answers by number, a ring
+	newest uint64                // the goroutine's: the position of the newest message placed
 	places []bridge.Placement    // the goroutine's
 }
 
@@ -77,7 +78,7 @@ func startLane(conn *connection, cfg *SinkConfig, id bridge.Identity, t target, 
 		conn: conn, cfg: cfg, encoder: newEncoder(id, cfg.template), target: t, settled: settled,
 		inbox: conn.NewInbox() + ".", answers: make(chan *nats.Msg, cfg.Window+64),
 		room: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		slots: make([]slot, cfg.Window),
+		slots: make([]slot, cfg.Window), newest: t.last,
 	}
 	if cfg.fenced() && !bridge.Planted(bridge.BugFenceOff) {
 		l.chain = &chain{session: nuid.Next(), seq: t.last}
@@ -300,6 +301,13 @@ func (l *lane) advance() error {
 				break
 			}
 			s.place, err = bridge.Placement{Refused: err}, nil
+		}
+		if p := s.place; p.Refused == nil && !p.Repeat {
+			if p.Position <= l.newest {
+				err = fmt.Errorf("%s: %s: stream %s: it has stored a message at %d behind one at %d: it was deleted and made again", Kind, l.conn.system.name, l.cfg.Stream, p.Position, l.newest)
+				break
+			}
+			l.newest = p.Position
 		}
 		l.places = append(l.places, s.place)
 		repeat := s.place.Repeat

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -17,41 +18,88 @@ func ownerSubject(id bridge.Identity) string {
 	return "crossfade." + tokenOf(id.Bridge) + ".owner." + tokenOf(id.Relay)
 }
 
-// ownerAnswer begins the answer; the name of the process follows.
+// ownerAnswer begins the answer; the process's own name, unlike that of any
+// other, and the words for people follow.
 const ownerAnswer = "crossfade owner "
 
 // ownerWait is how long a session that seems to live may take to say so. It is
 // only waited for where the server has not noticed yet that its process died, or
-// where that process is stopped.
+// where that process is stopped. So it bounds how long a second process waits for
+// the tap of one that is silent.
 const ownerWait = time.Second
+
+// An owner is who runs a relay.
+type owner struct {
+	there   bool   // somebody listens
+	process string // empty if nobody says a word
+	words   string
+}
+
+// String is for people.
+func (o owner) String() string {
+	switch {
+	case o.process == "":
+		return "a process that does not answer"
+	case o.words == "":
+		return "another process"
+	}
+	return "process " + bridge.Printable(o.words, 80)
+}
+
+// owner asks who runs the relay. The server answers at once where nobody does.
+func (c *connection) owner(ctx context.Context, id bridge.Identity) (owner, error) {
+	asked, cancel := context.WithTimeout(ctx, ownerWait)
+	defer cancel()
+	m, err := c.request(asked, &nats.Msg{Subject: ownerSubject(id)})
+	switch {
+	case err == nil:
+		name, ok := strings.CutPrefix(string(m.Data), ownerAnswer)
+		if !ok {
+			return owner{}, nil // a stream that takes every subject has answered
+		}
+		o := owner{there: true}
+		o.process, o.words, _ = strings.Cut(name, " ")
+		return o, nil
+	case errors.Is(err, nats.ErrNoResponders):
+		return owner{}, nil
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		return owner{there: true}, nil
+	}
+	return owner{}, c.failed(ctx, "ask for another process of this relay", err)
+}
 
 // standBy asks whether a session of the relay lives in another process, which
 // then has the tap. It is manners and not a fence: two processes of one name
 // would take the tap from each other at every turn, and do no harm but to the
-// throughput. The server answers at once where there is none, so the death of a
-// process is no reason to wait.
+// throughput. What keeps two that were both told that there is nobody apart is
+// the checkpoint, which only its newest holder can write. A process that does not
+// answer has lost the tap.
 func (c *connection) standBy(ctx context.Context, id bridge.Identity) error {
-	ctx, cancel := context.WithTimeout(ctx, ownerWait)
-	defer cancel()
-	m, err := c.RequestWithContext(ctx, ownerSubject(id), nil)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded):
-		return nil
-	case err != nil:
-		return c.failed(ctx, "ask for another process of this relay", err)
+	o, err := c.owner(ctx, id)
+	if err != nil {
+		return err
 	}
-	other, ok := strings.CutPrefix(string(m.Data), ownerAnswer)
-	if !ok || other == c.system.process {
-		return nil // a stream that takes every subject has answered, or an abandoned session of our own
+	if o.process == "" || o.process == c.system.process {
+		return nil // nobody, a silent one, or an abandoned session of our own
 	}
-	return fmt.Errorf("%s: %s: relay %s: another process runs it; standing by", Kind, c.system.name, id)
+	return fmt.Errorf("%s: %s: relay %s: %s runs it; standing by", Kind, c.system.name, id, o)
+}
+
+// processWords name this process for people.
+func processWords() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	return fmt.Sprintf("%d on %s", os.Getpid(), host)
 }
 
 // answer says, for as long as the connection lives, that the session does.
 func (c *connection) answer(id bridge.Identity) error {
+	text := []byte(ownerAnswer + c.system.process + " " + processWords())
 	_, err := c.Subscribe(ownerSubject(id), func(m *nats.Msg) {
 		if m.Reply != "" {
-			_ = c.Publish(m.Reply, []byte(ownerAnswer+c.system.process)) // fails only with the connection
+			_ = c.Publish(m.Reply, text) // fails only with the connection
 		}
 	})
 	return err

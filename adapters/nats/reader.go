@@ -33,6 +33,7 @@ type readerConfig struct {
 	headersOnly bool
 	maxPending  int
 	maxBytes    int
+	metadata    map[string]string // marks the consumer as the bridge's own
 }
 
 // A position is what JetStream says beside a message.
@@ -72,6 +73,7 @@ func (c *connection) openReader(ctx context.Context, cfg readerConfig) (*reader,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, cfg.start),
 		AckPolicy: jetstream.AckNonePolicy, FilterSubjects: cfg.filters, HeadersOnly: cfg.headersOnly,
 		InactiveThreshold: consumerLife, MemoryStorage: true, Replicas: 1,
+		Metadata: cfg.metadata,
 	})
 	if err != nil {
 		return nil, c.failed(ctx, "stream "+cfg.stream+": make a consumer", err)

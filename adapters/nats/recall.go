@@ -61,7 +61,7 @@ func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed
 func (s *sink) readBack(ctx context.Context, conn *connection, start, end uint64) ([]bridge.Placed, error) {
 	r, err := conn.openReader(ctx, readerConfig{
 		stream: s.opener.config.Stream, start: start, headersOnly: true,
-		maxPending: int(min(end-start+1, defaultMaxPending)), maxBytes: defaultMaxBytes,
+		maxPending: int(min(end-start+1, defaultMaxPending)), maxBytes: defaultMaxBytes, metadata: ownMetadata(s.opener.id, purposeRecall),
 	})
 	if err != nil {
 		return nil, err

@@ -51,17 +51,19 @@ func (o *SinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.look(ctx, conn); err != nil {
+	t, err := s.look(ctx, conn)
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	s.spare = conn
+	s.spare, s.created = conn, t.created
 	return s, nil
 }
 
 // A sink opens lanes, each with a connection of its own.
 type sink struct {
-	opener *SinkOpener
+	opener  *SinkOpener
+	created time.Time // of the stream, when the sink was opened
 
 	mu     sync.Mutex // guards what follows; not held across I/O
 	spare  *connection
@@ -71,6 +73,7 @@ type sink struct {
 
 // target is what a session has to know of the stream.
 type target struct {
+	created  time.Time
 	last     uint64 // the newest sequence
 	first    uint64
 	maxMsg   int      // the largest message with its headers; 0 is what the server takes
@@ -96,7 +99,7 @@ func (s *sink) look(ctx context.Context, conn *connection) (target, error) {
 	if wrong, hint := unfit(&info.Config, c); wrong != "" {
 		return target{}, bridge.Fatal(fmt.Errorf("%s: %s: stream %s: %s", Kind, conn.system.name, c.Stream, wrong), hint)
 	}
-	t := target{last: info.State.LastSeq, first: info.State.FirstSeq, maxMsg: max(0, int(info.Config.MaxMsgSize))}
+	t := target{created: info.Created, last: info.State.LastSeq, first: info.State.FirstSeq, maxMsg: max(0, int(info.Config.MaxMsgSize))}
 	if reachOf(c.template, info.Config.Subjects) != reachAll {
 		t.subjects = info.Config.Subjects
 	}
@@ -180,6 +183,11 @@ func (s *sink) open(ctx context.Context, conn *connection, settled bridge.Settle
 	t, err := s.settledDown(ctx, conn)
 	if err != nil {
 		return nil, err
+	}
+	if !t.created.Equal(s.created) && !s.opener.AcceptsRecreated() {
+		return nil, bridge.Fatal(fmt.Errorf("%s: %s: stream %s: it was created at %s, but the relay has written into one created at %s",
+			Kind, conn.system.name, s.opener.config.Stream, made(t.created), made(s.created)),
+			"The stream was deleted and made again, so what was placed is gone; to go on without it, write accept: ["+acceptRecreated+"].")
 	}
 	return startLane(conn, &s.opener.config, s.opener.id, t, settled)
 }

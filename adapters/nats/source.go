@@ -93,17 +93,20 @@ func (s *source) open(ctx context.Context, o *SourceOpener) error {
 	s.gaps = gapWatch{at: s.floor.seq}
 	s.reader, err = s.conn.openReader(ctx, readerConfig{
 		stream: o.config.Stream, filters: o.config.Subjects, start: s.floor.seq + 1,
-		maxPending: o.config.MaxPending, maxBytes: o.config.MaxBytes,
+		maxPending: o.config.MaxPending, maxBytes: o.config.MaxBytes, metadata: ownMetadata(o.id, purposeTap),
 	})
 	return err
 }
+
+// standalone stands for the cluster of a server that is in none.
+const standalone = "standalone"
 
 // clusterOf is what JetStream calls the cluster that the stream lives in. A
 // server that stands alone has no lasting name of its own; there the creation
 // time of the stream tells it from all others.
 func clusterOf(info *jetstream.StreamInfo) string {
 	if info.Cluster == nil || info.Cluster.Name == "" {
-		return "standalone"
+		return standalone
 	}
 	return info.Cluster.Name
 }
@@ -121,10 +124,20 @@ func (c *connection) tapped(ctx context.Context, name string) (*jetstream.Stream
 	info := s.CachedInfo()
 	if r := info.Config.Retention; r != jetstream.LimitsPolicy {
 		err := fmt.Errorf("%s: %s: stream %s: its retention is %s", Kind, c.system.name, name, retention(r))
-		return nil, bridge.Fatal(err, "A second reader would take messages away from the application or keep them for it; "+
-			"tap a stream with limits retention that mirrors this one.")
+		return nil, bridge.Fatal(err, consumedHint(name))
 	}
 	return info, nil
+}
+
+// consumedHint says why a stream whose messages go away when they were read is
+// not tapped, and what can be done. A mirror has a consumer too, which keeps what
+// the application has acknowledged for a second or, in a work queue, for ever
+// once the mirror is gone.
+func consumedHint(name string) string {
+	return fmt.Sprintf("A reader of its own, and a mirror too, would keep messages that the application has acknowledged, until its producers are refused. "+
+		"Let the stream republish into another one, and tap that: nats stream add %s-COPY --subjects 'copy-of.%s.>' --storage file --retention limits --discard old --max-bytes 1GB --defaults; "+
+		"then nats stream edit %s --republish-source '>' --republish-destination 'copy-of.%s.>'. "+
+		"The copy begins then; what cannot be stored there is missing from it, which messages with Nats-Expected headers are.", name, name, name, name)
 }
 
 func retention(r jetstream.RetentionPolicy) string {
@@ -144,9 +157,12 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 	if err != nil {
 		return err
 	}
-	if found {
+	switch {
+	case found && s.cfg.Accept.Has(acceptRecreated) && m.Stream == s.info.Config.Name && !m.Created.Equal(s.info.Created):
+		m = s.beginFirst()
+	case found:
 		err = s.verify(ctx, point, m)
-	} else {
+	default:
 		m = s.begin()
 	}
 	if err != nil {
@@ -165,10 +181,17 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 // begin is the mark of a relay's first session: from then on it is fixed where
 // the relay began, however late it comes to its first acknowledgement.
 func (s *source) begin() mark {
-	state := &s.info.State
-	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: state.LastSeq}
-	if s.cfg.Start == startFirst && state.Msgs > 0 {
-		m.Floor = state.FirstSeq - 1
+	if s.cfg.Start == startFirst {
+		return s.beginFirst()
+	}
+	return mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: s.info.State.LastSeq}
+}
+
+// beginFirst is a mark in front of all that the stream holds.
+func (s *source) beginFirst() mark {
+	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: s.info.State.LastSeq}
+	if s.info.State.Msgs > 0 {
+		m.Floor = s.info.State.FirstSeq - 1
 	}
 	return m
 }
@@ -185,8 +208,8 @@ func (s *source) verify(ctx context.Context, p *checkpoint, m mark) error {
 			"A relay's name stands for one stream: give the relay another name, or let it start afresh with "+p.forget()+".")
 	case !m.Created.Equal(s.info.Created):
 		return bridge.Fatal(wrong("it was created at %s, but the relay's checkpoint is of one created at %s",
-			s.info.Created.UTC().Format(time.RFC3339Nano), m.Created.UTC().Format(time.RFC3339Nano)),
-			"The stream was deleted and made again, so its positions mean something else; let the relay start afresh with "+p.forget()+".")
+			made(s.info.Created), made(m.Created)),
+			"The stream was deleted and made again, so its positions mean something else; let the relay start afresh with "+p.forget()+", or write accept: ["+acceptRecreated+"] to copy what it holds now.")
 	case m.Floor > state.LastSeq:
 		return bridge.Fatal(wrong("it ends at %d, but the relay has copied up to %d", state.LastSeq, m.Floor),
 			"The server has lost messages that it had confirmed (see sync_interval); let the relay start afresh with "+p.forget()+".")

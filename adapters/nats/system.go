@@ -80,6 +80,7 @@ func (s *system) closed(c *connection) {
 
 var (
 	_ bridge.System        = (*system)(nil)
+	_ bridge.Keeper        = (*system)(nil)
 	_ bridge.SourceOpener  = (*SourceOpener)(nil)
 	_ bridge.SourceOpener  = (*coreSourceOpener)(nil)
 	_ bridge.SinkOpener    = (*SinkOpener)(nil)
@@ -89,6 +90,10 @@ var (
 	_ bridge.Checker       = (*coreSourceOpener)(nil)
 	_ bridge.Checker       = (*SinkOpener)(nil)
 	_ bridge.Checker       = (*coreSinkOpener)(nil)
+	_ bridge.Sited         = (*SourceOpener)(nil)
+	_ bridge.Sited         = (*coreSourceOpener)(nil)
+	_ bridge.Sited         = (*SinkOpener)(nil)
+	_ bridge.Sited         = (*coreSinkOpener)(nil)
 	_ bridge.Source        = (*source)(nil)
 	_ bridge.Source        = (*coreSource)(nil)
 	_ bridge.Backlogger    = (*source)(nil)
