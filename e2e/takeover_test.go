@@ -74,9 +74,8 @@ var losses = []struct {
 }
 
 func takeover(s *scene) {
-	holder, other := s.newStand(), s.newStand()
-	s.config, s.listen = holder.config, holder.listen
-	s.begin()
+	other, holder := s.newStand(), s.newStand()
+	s.begin() // at the stand that was made last
 	holder.process = s.bridge
 	s.awaitBridge(patience, "moving", moving)
 	s.enter(other)

@@ -19,9 +19,14 @@ const boundMessages = 500
 // An application is observed by its own clients while a bridge is absent, running,
 // dead, and dead with its tap at the bound: it must not find out. What the tap
 // costs its producer is printed beside the bridge-absent phase, and gates
-// nothing.
+// nothing. With FULL=1 the generations are played one after the other, so that
+// what is measured is one bridge's doing.
 func TestUnnoticed(t *testing.T) {
-	onBoth(t, func(t *testing.T, g generation) {
+	play := onBoth
+	if full {
+		play = onEach
+	}
+	play(t, func(t *testing.T, g generation) {
 		for _, tap := range allTypes {
 			t.Run(tap, func(t *testing.T) { unnoticed(t, g, tap) })
 		}
