@@ -142,10 +142,18 @@ func (s *scene) expectAtBound(tap string) {
 func (s *scene) ownLengths() map[string]int {
 	s.t.Helper()
 	out, _ := command(s.t, s.binary, nil, "check", "-c", s.config)
+	conn, err := amqp.Dial(s.rabbit)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
 	lengths := map[string]int{}
 	for _, name := range ownNames.FindAllString(out, -1) {
 		for _, suffix := range []string{"", ".dropped"} {
-			ch := channel(s.t, s.rabbit)
+			ch, err := conn.Channel() // a queue that is not there costs the channel
+			if err != nil {
+				s.t.Fatal(err)
+			}
 			if q, err := ch.QueueDeclarePassive(name+suffix, true, false, false, false, nil); err == nil {
 				lengths[name+suffix] = q.Messages
 				_ = ch.Close()
