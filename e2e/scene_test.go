@@ -240,16 +240,21 @@ func (s *scene) sweep() {
 		return
 	}
 	defer conn.Close()
+	names := []string{"crossfade.holdings." + s.name}
+	for _, r := range s.relays {
+		names = append(names, strings.Join([]string{"crossfade", s.name, r.name, "parked"}, "."))
+	}
 	for _, name := range ownNames.FindAllString(out, -1) {
-		for _, suffix := range []string{"", ".dropped", ".offsets"} {
-			ch, err := conn.Channel()
-			if err != nil {
-				s.t.Errorf("sweep: %v", err)
-				return
-			}
-			_, _ = ch.QueueDelete(name+suffix, false, false, false)
-			_ = ch.Close()
+		names = append(names, name, name+".dropped", name+".offsets")
+	}
+	for _, name := range names {
+		ch, err := conn.Channel()
+		if err != nil {
+			s.t.Errorf("sweep: %v", err)
+			return
 		}
+		_, _ = ch.QueueDelete(name, false, false, false)
+		_ = ch.Close()
 	}
 	withJetStream(s.t, s.nats, func(ctx context.Context, js jetstream.JetStream) error {
 		names := js.StreamNames(ctx)
