@@ -20,18 +20,20 @@ const (
 
 // The target is stopped under load for a while: nothing is lost, the status says
 // why it waits, memory stays flat, and the relay resumes by itself.
-func TestTargetDown(t *testing.T) { onEach(t, targetsDown) }
-
-func targetsDown(t *testing.T, g generation) {
+func TestTargetDown(t *testing.T) {
 	t.Run("JetStream", func(t *testing.T) {
-		s := newScene(t, g, "RabbitMQ → JetStream, the target down", brokers.KindNATS)
-		s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
-		targetDown(s, brokers.KindNATS, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		onEach(t, func(t *testing.T, g generation) {
+			s := newScene(t, g, "RabbitMQ → JetStream, the target down", brokers.KindNATS)
+			s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
+			targetDown(s, brokers.KindNATS, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		})
 	})
 	t.Run("RabbitMQ", func(t *testing.T) {
-		s := newScene(t, g, "JetStream → RabbitMQ, the target down", brokers.KindRabbitMQ)
-		s.fromJetStream(quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
-		targetDown(s, brokers.KindRabbitMQ, sized(1, 5), time.Duration(sized(3, 30))*time.Second)
+		onBoth(t, func(t *testing.T, g generation) {
+			s := newScene(t, g, "JetStream → RabbitMQ, the target down", brokers.KindRabbitMQ)
+			s.fromJetStream(quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(2500, 5000))
+			targetDown(s, brokers.KindRabbitMQ, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		})
 	})
 }
 
