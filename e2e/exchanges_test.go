@@ -88,13 +88,13 @@ func (s *scene) addExchange(name, kind string, args amqp.Table) {
 }
 
 // relayOf adds a relay from a tap with the bindings to a stream of its own.
-func (s *scene) relayOf(tap, bindings, more string) *relay {
+func (s *scene) relayOf(tap, bindings string) *relay {
 	s.t.Helper()
 	to := s.name + "-to"
 	s.addStream(to, usual)
 	r := &relay{
 		name:   tap + "-tap",
-		from:   fmt.Sprintf("{system: rabbit, tap: %s, bindings: [%s]%s}", tap, bindings, more),
+		from:   s.tapOf(tap, bindings),
 		to:     fmt.Sprintf("{system: jet, stream: %s, subject: %q}", to, to+".{routing_key}"),
 		book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }},
 		reader: &ledger.NATSReader{URL: s.nats, Stream: to},
@@ -107,7 +107,7 @@ func (s *scene) relayOf(tap, bindings, more string) *relay {
 // are bound for; wanted says what of it the tap is.
 func (s *scene) playTapped(bindings string, wanted func(n int) bool) {
 	s.t.Helper()
-	r := s.relayOf(quorum, bindings, "")
+	r := s.relayOf(quorum, bindings)
 	s.runBridge()
 	s.t.Cleanup(s.sweep)
 	app := startApplication(s.t, s.rabbit, s.load, s.name+"-app")
@@ -147,7 +147,7 @@ func TestHashExchangeIsRefused(t *testing.T) {
 			s.addQueue(q, quorum, nil)
 			s.bind(q, "1", s.name, nil)
 		}
-		s.relayOf(quorum, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "1"), "")
+		s.relayOf(quorum, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "1"))
 		s.write()
 		before := topologyOf(t, server)
 		for _, verb := range []string{"check", "run"} {
