@@ -66,8 +66,9 @@ func (o *sourceOpener) Check(ctx context.Context) []bridge.Finding {
 		case o.settings.Stream != "":
 			r.existing(n, o.tap, typeStream)
 		default:
-			for _, b := range o.settings.Bindings {
-				r.checkTapped(n, b.Exchange)
+			names, keys := o.tapped()
+			for _, name := range names {
+				o.checkTapped(r, n, name, keys[name])
 			}
 			o.checkTap(r, n)
 		}
@@ -131,10 +132,10 @@ func (o *sourceOpener) checkTap(r *report, n *session) {
 	}
 	r.add(bridge.Warn, subject, "is part of every confirm that the producers get, and takes disk up to its bounds: "+o.bounds(), "Watch its length; at its bound the oldest messages are a gap.")
 	if o.settings.Tap == typeStream {
-		r.add(bridge.Warn, subject, "a message with a decimal header makes the broker close its producer's connection once a stream is bound; array and table headers do not reach a stream", "Use tap: quorum if any producer sets such headers.")
+		r.add(bridge.Warn, subject, sourceAccepts[acceptHeaders]+" (accepted: "+acceptHeaders+")", "Use tap: quorum or classic if any producer sets such headers.")
 	}
-	if o.settings.Tap == typeQuorum && n.broker.major >= 4 {
-		r.add(bridge.Warn, subject, "delivers messages of higher priority first", "If producers set priorities, use tap: classic without x-max-priority, or tap: stream.")
+	if k, has := o.priorityRisk(n.broker); has {
+		k.report(r, subject, o.settings.Accept)
 	}
 }
 
@@ -149,30 +150,23 @@ func (o *sourceOpener) bounds() string {
 	return b
 }
 
-// checkTapped looks at an exchange that is to be tapped. At those that choose
-// among their bindings one more takes messages away from the application. // I7
-func (r *report) checkTapped(n *session, name string) {
+// checkTapped looks at an exchange that is to be tapped.
+func (o *sourceOpener) checkTapped(r *report, n *session, name string, keys []string) {
 	subject := "exchange " + name
 	kind, alternate, err := n.exchangeKind(name)
-	switch {
-	case r.fails(subject, setupError(subject, err)):
+	if r.fails(subject, setupError(subject, err)) {
 		return
-	case kind == "":
-		r.add(bridge.Warn, subject, "is there; its type cannot be found out", "It must be direct, topic, fanout or headers: on any other a tap may take messages away from the application.")
-	case !copies(kind):
-		r.add(bridge.Fail, subject, "is of type "+kind+", where one more binding takes messages away from the application", "Tap an exchange before it.")
-	default:
+	}
+	risks := exchangeRisks(kind, alternate, keys)
+	for _, k := range risks {
+		k.report(r, subject, o.settings.Accept)
+	}
+	if len(risks) == 0 {
 		r.add(bridge.Pass, subject, kind, "")
 	}
-	if alternate {
-		r.add(bridge.Warn, subject, "has an alternate exchange: a message that only the tap's binding matches no longer goes there", "Bind the tap with keys that the application binds, or tap the alternate exchange as well.")
+	if kind == "headers" {
+		r.add(bridge.Warn, subject, "a producer that publishes as mandatory is no longer told of messages that only the tap matches", "Bind the tap with arguments that the application binds too.")
 	}
-	r.add(bridge.Warn, subject, "a producer that publishes as mandatory is no longer told of messages that only the tap receives", "Bind the tap with keys that the application binds.")
-}
-
-// copies says that every binding of such an exchange gets a message of its own.
-func copies(kind string) bool {
-	return kind == "direct" || kind == "topic" || kind == "fanout" || kind == "headers"
 }
 
 // exchangeKind finds out an exchange's type, and whether it names an alternate
@@ -233,7 +227,7 @@ func (o *sinkOpener) checkExchange(r *report, n *session) {
 	}
 	r.add(bridge.Pass, subject, "is there ("+orUnknown(kind)+")", "")
 	if alternate {
-		r.add(bridge.Warn, subject, "has an alternate exchange: messages without a binding go there and are not parked", "")
+		alternateRisk().report(r, subject, o.accept)
 	}
 	if !o.target.persistent {
 		r.add(bridge.Warn, subject, "persistent: false keeps transient messages transient: they are lost when a classic queue's node restarts", "")

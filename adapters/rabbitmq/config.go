@@ -75,6 +75,8 @@ type sourceSettings struct {
 	// MaxAge and SegmentBytes are a stream's: limits act when a segment is full.
 	MaxAge       time.Duration `yaml:"max_age"`
 	SegmentBytes int64         `yaml:"segment_bytes"`
+	// Accept takes on risks: see sourceAccepts.
+	Accept bridge.Accepts `yaml:"accept"`
 }
 
 type bindingSettings struct {
@@ -95,6 +97,8 @@ type sinkSettings struct {
 	Persistent *bool `yaml:"persistent"`
 	// Window bounds the messages on their way; 4096 by default.
 	Window int `yaml:"window"`
+	// Accept takes on risks: see sinkAccepts.
+	Accept bridge.Accepts `yaml:"accept"`
 }
 
 const (
@@ -171,6 +175,9 @@ func (t tlsSettings) config(uri amqp.URI) (*tls.Config, error) {
 }
 
 func (c *sourceSettings) validate() error {
+	if err := c.Accept.Validate(sourceAccepts); err != nil {
+		return err
+	}
 	switch {
 	case c.Tap != "":
 	case c.Queue != "":
@@ -207,7 +214,13 @@ func (c *sourceSettings) validate() error {
 			return fmt.Errorf("bindings: number %d: %w", i+1, err)
 		}
 	}
-	return c.validateBounds()
+	if err := c.validateBounds(); err != nil {
+		return err
+	}
+	if c.Tap == typeStream && !c.Accept.Has(acceptHeaders) {
+		return errStreamHeaders
+	}
+	return nil
 }
 
 func (c *sourceSettings) validateQueue() error {

@@ -190,7 +190,7 @@ func (p *place) tap(exchange string) string {
 	if kind == toExchange {
 		kind = typeQuorum
 	}
-	return fmt.Sprintf("tap: %s\nbindings: [{exchange: %q, routing_key: '#'}]", kind, exchange)
+	return fmt.Sprintf("tap: %s\nbindings: [{exchange: %q, routing_key: '#'}]\naccept: [stream-headers, priorities]", kind, exchange)
 }
 
 func (p *place) to() string {

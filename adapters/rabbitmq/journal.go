@@ -17,10 +17,15 @@ var _ bridge.Journal = (*journal)(nil)
 // OpenJournal opens the journal of that purpose, on a connection of its own.
 func (o *sourceOpener) OpenJournal(ctx context.Context, purpose string) (bridge.Journal, error) {
 	j := &journal{}
-	err := o.system.setUp(ctx, o.id.String()+" journal "+purpose, func(ctx context.Context, n *session) (err error) {
-		j.log, err = openLog(n, ownName(o.id.Bridge, o.id.Relay, purpose), amqp.Table{
-			"x-stream-max-segment-size-bytes": int64(defaultSegment),
+	err := o.system.setUp(ctx, o.id.String()+" journal "+purpose, func(ctx context.Context, n *session) error {
+		t := thing{kind: kindStream, name: ownName(o.id.Bridge, o.id.Relay, purpose), use: useJournal + purpose}
+		_, err := o.system.makeNoted(ctx, n, o.id, t, amqp.Table{
+			"x-queue-type": typeStream, "x-stream-max-segment-size-bytes": int64(defaultSegment),
 		})
+		if err != nil {
+			return err
+		}
+		j.log, err = openLog(n, t.name)
 		return err
 	})
 	if err != nil {

@@ -101,13 +101,17 @@ func tapArguments(c *sourceSettings, dropped string, b broker) amqp.Table {
 	return t
 }
 
-// droppedArguments are those of the queue that takes what falls out of a tap.
+// droppedArguments are those of the queue that takes what falls out of a tap. What
+// falls out of that one goes nowhere, whatever a policy says: to no exchange of an
+// application's. // I7
 func droppedArguments() amqp.Table {
 	return amqp.Table{
-		"x-queue-type":       typeClassic,
-		"x-max-length":       int64(100_000),
-		"x-max-length-bytes": int64(256 << 20),
-		"x-overflow":         "drop-head",
+		"x-dead-letter-exchange":    "",
+		"x-dead-letter-routing-key": ownName("none"),
+		"x-queue-type":              typeClassic,
+		"x-max-length":              int64(100_000),
+		"x-max-length-bytes":        int64(256 << 20),
+		"x-overflow":                "drop-head",
 	}
 }
 

@@ -24,12 +24,17 @@ const (
 	offsetsSegment = 200_000
 )
 
-// openOffsets reads the last checkpoint. Where there is none yet it notes an
-// identity for the tap, which the caller is about to create.
-func openOffsets(ctx context.Context, n *session, stream string) (*offsets, error) {
-	log, err := openLog(n, stream, amqp.Table{
-		"x-max-length-bytes": int64(offsetsBytes), "x-stream-max-segment-size-bytes": int64(offsetsSegment),
+// openOffsets reads the last checkpoint from a stream, which it makes if it is not
+// there. Where there is no checkpoint yet it notes an identity for the tap, which
+// the caller is about to create.
+func (o *sourceOpener) openOffsets(ctx context.Context, n *session, stream, tap string) (*offsets, error) {
+	_, err := o.system.makeNoted(ctx, n, o.id, thing{kind: kindStream, name: stream, use: useOffsets, of: tap}, amqp.Table{
+		"x-queue-type": typeStream, "x-max-length-bytes": int64(offsetsBytes), "x-stream-max-segment-size-bytes": int64(offsetsSegment),
 	})
+	if err != nil {
+		return nil, err
+	}
+	log, err := openLog(n, stream)
 	if err != nil {
 		return nil, err
 	}

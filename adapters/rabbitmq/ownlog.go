@@ -37,17 +37,10 @@ const (
 	kindPart = "crossfade-part"
 )
 
-// openLog opens a log on a session, which it owns from then on.
-func openLog(n *session, stream string, arguments amqp.Table) (*ownLog, error) {
+// openLog opens a log whose stream is there, on a session, which it owns from then
+// on.
+func openLog(n *session, stream string) (*ownLog, error) {
 	what := "open " + stream
-	arguments["x-queue-type"] = typeStream
-	if _, err := n.passive(stream); missing(err) {
-		if err := n.declare(stream, arguments); err != nil {
-			return nil, setupError(what, err)
-		}
-	} else if err != nil {
-		return nil, setupError(what, err)
-	}
 	ch, _, err := n.channel(nil)
 	if err != nil {
 		return nil, setupError(what, err)
@@ -110,7 +103,13 @@ func (l *ownLog) replay(ctx context.Context, each func(record []byte) error) err
 	if err := l.publish(ctx, kindMark, mark, "", nil); err != nil {
 		return err
 	}
-	r, err := l.session.readStream(l.stream, "first", 512)
+	return l.session.records(ctx, l.stream, func(_ uint64, kind, id string) bool { return kind == kindMark && id == mark }, each)
+}
+
+// records calls each with every whole record of a stream, from its first to the
+// message that last is true of. There has to be one.
+func (n *session) records(ctx context.Context, stream string, last func(offset uint64, kind, id string) bool, each func(record []byte) error) error {
+	r, err := n.readStream(stream, "first", 512)
 	if err != nil {
 		return err
 	}
@@ -124,25 +123,27 @@ func (l *ownLog) replay(ctx context.Context, each func(record []byte) error) err
 			return err
 		}
 		for i := range batch {
+			offset, err := offsetOf(&batch[i])
+			if err != nil {
+				return err
+			}
 			d.decode(&batch[i], 0, &into)
 			kind, _ := into.Property(bridge.KindMessageType)
 			id, _ := into.Property(bridge.KindMessageID)
-			switch kind.Text {
-			case kindMark:
-				if id.Text == mark {
-					return nil
-				}
-			case kindPart:
+			if kind.Text == kindPart {
 				part, _ := into.Property(bridge.KindCorrelationID)
 				record, whole, err := open.add(id.Text, part.Text, into.Body)
 				if err != nil {
-					return fmt.Errorf("rabbitmq: %s: %w", l.stream, err)
+					return fmt.Errorf("rabbitmq: %s: %w", stream, err)
 				}
 				if whole {
 					if err := each(record); err != nil {
 						return err
 					}
 				}
+			}
+			if last(offset, kind.Text, id.Text) {
+				return nil
 			}
 		}
 	}

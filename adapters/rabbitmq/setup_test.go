@@ -55,6 +55,8 @@ func TestSettings(t *testing.T) {
 		"bindings: [{exchange: " + strings.Repeat("x", 256) + "}]": "255",
 		"tap: stream\nmax_age: 1ms\nbindings: [{exchange: x}]":     "at least 1s",
 		"bindings: [{exchange: x}]\nmax_length: -1":                "not negative",
+		"tap: stream\nbindings: [{exchange: x}]":                   "accept: [stream-headers]",
+		"bindings: [{exchange: x}]\naccept: [all]":                 "is not one of alternate-exchange",
 	} {
 		if _, err := good.Source(id, settings(block)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("from %q: %v, want %q", block, err, want)
@@ -69,12 +71,13 @@ func TestSettings(t *testing.T) {
 		"exchange: x\ntype: quorum":       "for a queue",
 		"exchange: x\nrouting_key: '{a}'": "unknown placeholder",
 		"queue: q\nwindow: -1":            "window",
+		"queue: q\naccept: [mandatory]":   "is not one of alternate-exchange",
 	} {
 		if _, err := good.Sink(id, settings(block)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("to %q: %v, want %q", block, err, want)
 		}
 	}
-	if _, err := good.Source(id, settings("tap: stream\nmax_age: 1h\nbindings: [{exchange: x, routing_key: '#', arguments: {a: 1, b: x, c: true}}]")); err != nil {
+	if _, err := good.Source(id, settings("tap: stream\naccept: [stream-headers]\nmax_age: 1h\nbindings: [{exchange: x, routing_key: '#', arguments: {a: 1, b: x, c: true}}]")); err != nil {
 		t.Error(err)
 	}
 	s, err := newSystem("s", settings("url: amqp://u@localhost/v\npassword: p"))
@@ -270,8 +273,10 @@ func TestCheck(t *testing.T) {
 		want bridge.Level
 		says string
 	}{
-		{"a tap", n.source(t, s, id, "bindings: [{exchange: "+x+", routing_key: '#'}]"), bridge.Warn, ""},
-		{"a stream tap", n.source(t, s, id, "tap: stream\nbindings: [{exchange: "+x+", routing_key: '#'}]"), bridge.Warn, "decimal"},
+		{"a tap", n.source(t, s, id, "accept: [mandatory, priorities]\nbindings: [{exchange: "+x+", routing_key: '#'}]"), bridge.Warn, "(accepted: mandatory)"},
+		{"a tap with a wildcard", n.source(t, s, id, "accept: [priorities]\nbindings: [{exchange: "+x+", routing_key: 'a.*'}]"), bridge.Fail, "mandatory"},
+		{"a tap without one", n.source(t, s, id, "accept: [priorities]\nbindings: [{exchange: "+x+", routing_key: 'a.b'}]"), bridge.Warn, ""},
+		{"a stream tap", n.source(t, s, id, "tap: stream\naccept: [stream-headers, mandatory]\nbindings: [{exchange: "+x+", routing_key: '#'}]"), bridge.Warn, "decimal"},
 		{"a tap of nothing", n.source(t, s, id, "bindings: [{exchange: none-"+x+", routing_key: '#'}]"), bridge.Fail, "no exchange"},
 		{"a queue", n.source(t, s, id, "queue: "+q+"\ncompetes: true"), bridge.Warn, "competes"},
 		{"no queue", n.source(t, s, id, "queue: none-"+q+"\ncompetes: true"), bridge.Fail, "no queue"},

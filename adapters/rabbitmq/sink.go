@@ -19,6 +19,7 @@ type sinkOpener struct {
 	system *system
 	id     bridge.Identity
 	target target
+	accept bridge.Accepts
 	limit  *sizeLimit
 }
 
@@ -86,7 +87,11 @@ func (o *sinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 func (o *sinkOpener) verify(n *session) error {
 	what := "target " + o.target.describe()
 	if o.target.kind == toExchange {
-		return setupError(what, n.exchange(o.target.exchange))
+		_, alternate, err := n.exchangeKind(o.target.exchange)
+		if err != nil || !alternate {
+			return setupError(what, err)
+		}
+		return alternateRisk().err(what, o.accept)
 	}
 	found, err := n.queueArguments(o.target.queue)
 	if err != nil {

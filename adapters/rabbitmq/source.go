@@ -2,12 +2,9 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -103,10 +100,14 @@ func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, err
 	if err := n.hold(ctx, lockName(o.id, "tap")); err != nil {
 		return nil, err
 	}
-	switch o.settings.Tap {
-	case typeStream:
-		return o.openStream(ctx, n)
-	case tapQueue:
+	switch {
+	case o.settings.Stream != "":
+		source, err := o.openStream(ctx, n, o.tap, tapName(o.id, &o.settings, "offsets"))
+		if err != nil {
+			return nil, err
+		}
+		return source, nil
+	case o.settings.Tap == tapQueue:
 		found, err := n.queueArguments(o.tap)
 		if err != nil {
 			return nil, setupError("queue "+o.tap, err)
@@ -114,71 +115,42 @@ func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, err
 		if found.kind() == typeStream {
 			return nil, bridge.Fatal(fmt.Errorf("rabbitmq: %s is a stream", o.tap), "Reading a stream takes nothing away from anyone: use a tap with bindings of its own.")
 		}
-		return openQueue(n, o.tap, "", o.settings.Prefetch)
+		source, err := openQueue(n, o.tap, "", o.settings.Prefetch)
+		if err != nil {
+			return nil, err
+		}
+		return source, nil
 	}
-	if err := o.makeTap(n); err != nil {
+	if err := o.mayTap(n); err != nil {
 		return nil, err
 	}
-	return openQueue(n, o.tap, o.tap, o.settings.Prefetch)
+	return o.openTaps(ctx, n)
 }
 
-// makeTap declares what the tap consists of and binds it. Doing it again
-// changes nothing.
-func (o *sourceOpener) makeTap(n *session) error {
-	if err := o.declareQueueTap(n); err != nil {
-		return err
-	}
-	return o.bind(n)
-}
-
-// declareQueueTap declares the tap, unless it is there: then its arguments are
-// those of the broker's version that it was made on. The queue beside it is made
-// after it and before anything is bound, so that queue without a tap means that
-// the tap was deleted, with all that it held. // I1
-func (o *sourceOpener) declareQueueTap(n *session) error {
-	_, tapErr := n.passive(o.tap)
-	if tapErr != nil && !missing(tapErr) {
-		return setupError("tap "+o.tap, tapErr)
-	}
-	_, err := n.passive(o.dropped)
-	if err != nil && !missing(err) {
-		return setupError("queue "+o.dropped, err)
-	}
-	if tapErr != nil {
-		if err == nil || o.made.Load() {
-			return bridge.Fatal(fmt.Errorf("rabbitmq: tap %s was deleted, with what it held", o.tap),
-				"Delete "+o.dropped+" too and start the bridge again, to begin anew: what was published in between is not copied.")
-		}
-		if err := n.declare(o.tap, tapArguments(&o.settings, o.dropped, n.broker)); err != nil {
-			return setupError("declare tap "+o.tap, err)
-		}
-	}
+// openTaps reads the relay's oldest tap. If another one receives in its place, the
+// session ends when the tap is empty.
+func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source, error) {
+	tap, last, p, err := o.taps(ctx, n)
 	if err != nil {
-		if err := n.declare(o.dropped, droppedArguments()); err != nil {
-			return setupError("declare "+o.dropped, err)
-		}
+		return nil, err
 	}
-	o.made.Store(true)
-	return nil
-}
-
-func (o *sourceOpener) bind(n *session) error {
-	for _, b := range o.settings.Bindings {
-		arguments, err := toTable(b.Arguments)
+	d := &draining{opener: o, session: n, tap: tap, beside: p.own.beside(tap.name)}
+	var source bridge.Source
+	if tap.kind == kindStream {
+		s, err := o.openStream(ctx, n, tap.name, p.offsetsOf(tap.name))
 		if err != nil {
-			return bridge.Fatal(err, "Correct the binding's arguments.")
+			return nil, err
 		}
-		err = n.do(func(ch *amqp.Channel) error { return ch.QueueBind(o.tap, b.RoutingKey, b.Exchange, false, arguments) })
+		source, d.empty, d.intake = s, s.atEnd, s.reader.intake
+	} else {
+		s, err := openQueue(n, tap.name, tap.name, o.settings.Prefetch)
 		if err != nil {
-			return setupError(fmt.Sprintf("bind to exchange %s with %q", b.Exchange, b.RoutingKey), err)
+			return nil, err
 		}
+		source, d.empty, d.intake = s, s.atEnd, s.intake
 	}
-	return nil
-}
-
-// missing says that the broker does not know what was asked for, rather than
-// not being ready.
-func missing(err error) bool {
-	var e *amqp.Error
-	return errors.As(err, &e) && e.Code == codeNotFound && !notReady(e)
+	if !last {
+		n.start(d.watch)
+	}
+	return source, nil
 }

@@ -45,7 +45,7 @@ var (
 )
 
 // openQueue subscribes to a queue that is there.
-func openQueue(n *session, queue, incarnation string, prefetch int) (bridge.Source, error) {
+func openQueue(n *session, queue, incarnation string, prefetch int) (*queueSource, error) {
 	s := &queueSource{
 		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},
@@ -140,6 +140,23 @@ func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		s.ackMu.Unlock()
 		return bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1}, nil
 	})
+}
+
+// atEnd says that the queue is empty and all that came of it is acknowledged.
+func (s *queueSource) atEnd(context.Context) (bool, error) {
+	if s.held() {
+		return false, nil
+	}
+	state, err := s.session.passive(s.queue)
+	return err == nil && state.Messages == 0 && !s.held(), err
+}
+
+// held says that something was delivered and not acknowledged.
+func (s *queueSource) held() bool {
+	delivered := s.intake.delivered()
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	return s.acks.floor < delivered || len(s.acks.tags) > 0
 }
 
 // Close gives the un-acknowledged back by ending the connection: the queue puts

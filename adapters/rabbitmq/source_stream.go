@@ -32,12 +32,11 @@ var (
 	_ bridge.Backlogger = (*streamSource)(nil)
 )
 
-// openStream finds or makes the tap, and reads on behind the last checkpoint. A tap is bound only after its first position is durable,
-// so that nothing can come before that.
-func (o *sourceOpener) openStream(ctx context.Context, n *session) (bridge.Source, error) {
+// openStream reads a stream on behind the last checkpoint, which is kept in another.
+func (o *sourceOpener) openStream(ctx context.Context, n *session, tap, stream string) (*streamSource, error) {
 	var s *streamSource
 	err := o.system.setUp(ctx, o.id.String()+" offsets of "+o.Describe(), func(ctx context.Context, keeper *session) (err error) {
-		s, err = o.resume(ctx, n, keeper)
+		s, err = o.resume(ctx, n, keeper, tap, stream)
 		return err
 	})
 	if err != nil { // the outer session is closed by the caller, and the reader with it
@@ -46,45 +45,43 @@ func (o *sourceOpener) openStream(ctx context.Context, n *session) (bridge.Sourc
 	return s, nil
 }
 
-func (o *sourceOpener) resume(ctx context.Context, n, keeper *session) (*streamSource, error) {
-	p, err := o.openTapOffsets(ctx, n, keeper)
+func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, tap, stream string) (*streamSource, error) {
+	p, err := o.openTapOffsets(ctx, n, keeper, tap, stream)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.bind(n); err != nil {
 		return nil, err
 	}
 	s := &streamSource{
 		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
-		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: o.tap, Incarnation: p.incarnation, Replayable: true}},
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: tap, Incarnation: p.incarnation, Replayable: true}},
 	}
-	if s.reader, err = n.readStream(o.tap, int64(p.positions.next), o.settings.Prefetch); err != nil {
+	if s.reader, err = n.readStream(tap, int64(p.positions.next), o.settings.Prefetch); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// openTapOffsets makes sure that tap and offsets are both there or both new.
-func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (*offsets, error) {
-	stream := tapName(o.id, &o.settings, "offsets")
-	_, tapErr := n.passive(o.tap)
+// openTapOffsets makes sure that tap and offsets are both there or both new. A tap
+// is bound only after its first position is durable, so that nothing can come
+// before that.
+func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, tap, stream string) (*offsets, error) {
+	_, tapErr := n.passive(tap)
 	if tapErr != nil && (!missing(tapErr) || o.settings.Stream != "") {
 		return nil, setupError(o.Describe(), tapErr)
 	}
 	if _, err := n.passive(stream); tapErr == nil && missing(err) && o.settings.Stream == "" {
-		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is there, but its offsets stream %s is gone: nobody knows what has been read", o.tap, stream),
+		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is there, but its offsets stream %s is gone: nobody knows what has been read", tap, stream),
 			"Delete the tap too, to begin anew: what it holds is then not copied.")
 	}
-	p, err := openOffsets(ctx, keeper, stream)
+	p, err := o.openOffsets(ctx, keeper, stream, tap)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case p.created && tapErr != nil:
-		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", o.tap, p.positions.next),
+		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", tap, p.positions.next),
 			"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
 	case p.created:
-		return p, o.notRemade(ctx, n, p, stream)
+		return p, notRemade(ctx, n, p, tap, stream)
 	case o.settings.Stream != "":
 		next, err := o.beginning(ctx, n)
 		if err != nil {
@@ -92,8 +89,8 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session) (
 		}
 		return p, p.begin(ctx, next)
 	}
-	if err := n.declare(o.tap, tapArguments(&o.settings, "", n.broker)); err != nil {
-		return nil, setupError("declare tap "+o.tap, err)
+	if _, err := o.system.makeNoted(ctx, n, o.id, o.newTap(), tapArguments(&o.settings, "", n.broker)); err != nil {
+		return nil, err
 	}
 	return p, p.begin(ctx, 0)
 }
@@ -120,17 +117,17 @@ func (o *sourceOpener) beginning(ctx context.Context, n *session) (uint64, error
 
 // notRemade makes sure that the stream has not been deleted and made again: the
 // broker would wait for the offset to come, in silence.
-func (o *sourceOpener) notRemade(ctx context.Context, n *session, p *offsets, stream string) error {
+func notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) error {
 	next := p.positions.next
 	if next == 0 {
 		return nil
 	}
-	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
+	last, empty, err := n.tail(ctx, tap, emptyPatience)
 	if err != nil {
 		return err
 	}
 	if empty || last+1 < next {
-		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", o.tap, next),
+		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", tap, next),
 			"Delete "+stream+" to begin anew with the new stream.")
 	}
 	return nil
@@ -249,6 +246,17 @@ func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		}
 		return bridge.Backlog{Messages: int64(min(last+1-next, math.MaxInt64)), Bound: true, Bytes: -1}, nil
 	})
+}
+
+// atEnd says that all of the stream has been acknowledged.
+func (s *streamSource) atEnd(ctx context.Context) (bool, error) {
+	last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
+	if err != nil || empty {
+		return empty && err == nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return last < s.pos.next && len(s.pos.entries) == 0, nil
 }
 
 // Close ends both connections.

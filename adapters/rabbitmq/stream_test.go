@@ -25,7 +25,7 @@ func bodies(from, n, size int) []publishing {
 func streamTap(t *testing.T, n *node, more string) (exchange string, o *sourceOpener) {
 	t.Helper()
 	exchange = n.exchange(t, unique(t), "fanout")
-	return exchange, n.source(t, n.open(t), n.identity(t), "tap: stream\nbindings: [{exchange: "+exchange+"}]\n"+more)
+	return exchange, n.source(t, n.open(t), n.identity(t), "tap: stream\naccept: [stream-headers]\nbindings: [{exchange: "+exchange+"}]\n"+more)
 }
 
 func openSource(t *testing.T, o *sourceOpener) bridge.Source {
@@ -102,7 +102,7 @@ func TestMakingATapIsResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := openOffsets(t.Context(), keeper, tapName(o.id, &o.settings, "offsets"))
+	p, err := o.openOffsets(t.Context(), keeper, tapName(o.id, &o.settings, "offsets"), o.tap)
 	if err != nil || p.created {
 		t.Fatalf("created %v: %v", p.created, err)
 	}

@@ -52,10 +52,13 @@ func (s *system) Sink(id bridge.Identity, settings bridge.Decode) (bridge.SinkOp
 		return nil, err
 	}
 	t, err := newTarget(c)
+	if err == nil {
+		err = c.Accept.Validate(sinkAccepts)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &sinkOpener{system: s, id: id, target: t, limit: newSizeLimit(s.settings.MaxMessage)}, nil
+	return &sinkOpener{system: s, id: id, target: t, accept: c.Accept, limit: newSizeLimit(s.settings.MaxMessage)}, nil
 }
 
 // A target is where a sink publishes to.
