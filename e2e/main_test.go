@@ -39,7 +39,7 @@ var builds string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // those wait more than they work
+	if err := flag.Set("test.parallel", "4"); err != nil { // those wait more than they work
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "crossfade-e2e-")
