@@ -148,12 +148,15 @@ func TestHashExchangeIsRefused(t *testing.T) {
 			s.bind(q, "1", s.name, nil)
 		}
 		s.relayOf(quorum, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "1"))
-		s.write()
 		before := topologyOf(t, server)
-		for _, verb := range []string{"check", "run"} {
-			out, code := command(t, s.binary, nil, verb, "-c", s.config, "--http-listen", "off")
-			if code != failed || !strings.Contains(out, s.name) || !strings.Contains(out, "x-consistent-hash") {
-				t.Errorf("%s ends with exit code %d, want %d with the exchange and its type:\n%s", verb, code, failed, out)
+		for _, accepted := range []string{"", "exchange-type"} { // no word makes it right
+			s.relays[0].from = s.tapOf(quorum, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "1"), strings.Fields(accepted)...)
+			s.write()
+			for _, verb := range []string{"check", "run"} {
+				out, code := command(t, s.binary, nil, verb, "-c", s.config, "--http-listen", "off")
+				if code != failed || !strings.Contains(out, s.name) || !strings.Contains(out, "x-consistent-hash") {
+					t.Errorf("accept: [%s]: %s ends with exit code %d, want %d with the exchange and its type:\n%s", accepted, verb, code, failed, out)
+				}
 			}
 		}
 		if d := before.difference(topologyOf(t, server)); d != "" {
