@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -31,6 +32,10 @@ type bend struct {
 	recall    func(*bentSink, context.Context, int, int, func(bridge.Placed)) error
 	locate    func(*bentSink, context.Context, string, bridge.ID) (uint64, bool, error)
 
+	site     func(*world, bridge.Site) bridge.Site
+	holdings func(*world, []bridge.Holding) []bridge.Holding
+	remove   func(ctx context.Context, b *memory.Broker, of, relay string) error
+
 	purpose func(string) string
 	journal func(bridge.Journal) bridge.Journal
 }
@@ -44,6 +49,7 @@ type world struct {
 	seen   map[string]bool
 	latest bridge.Source
 	first  bridge.Settled
+	asked  int
 }
 
 // fixture is that of a mutant.
@@ -54,9 +60,21 @@ func (b *bend) fixture(t T) Fixture {
 		w.broker.Stream(name)
 	}
 	return Fixture{
-		Start:   w.process("in", "out"),
-		Loop:    w.process("loop", "loop"),
-		Missing: w.process("none", "none"),
+		Start:    w.process(bentIdentity, "in", "out"),
+		Loop:     w.process(bentIdentity, "loop", "loop"),
+		Missing:  w.process(bentIdentity, "none", "none"),
+		Other:    w.process(bridge.Identity{Bridge: "b", Relay: "other"}, "in", "out"),
+		Identity: bentIdentity,
+		Keeper:   func(T) bridge.Keeper { return bentKeeper{w} },
+		Inventory: func(context.Context) (all []string, err error) {
+			for _, name := range []string{"in", "out", "loop"} {
+				all = append(all, fmt.Sprint(name, "\t", w.broker.Stream(name).Len()))
+			}
+			for _, h := range w.made() {
+				all = append(all, h.Name+"\t"+h.Text)
+			}
+			return all, nil
+		},
 		Put: func(_ context.Context, msgs []bridge.Message) error {
 			w.broker.Stream("in").Put(msgs...)
 			return nil
@@ -77,7 +95,33 @@ func (b *bend) fixture(t T) Fixture {
 	}
 }
 
-func (w *world) process(from, to string) func(T) Process {
+var bentIdentity = bridge.Identity{Bridge: "b", Relay: "r"}
+
+// made is what memory says that bridge b made.
+func (w *world) made() []bridge.Holding {
+	all, _ := w.broker.Holdings(background, bentIdentity.Bridge)
+	return all
+}
+
+// A bentKeeper is the broker's, changed.
+type bentKeeper struct{ *world }
+
+func (k bentKeeper) Holdings(ctx context.Context, of string) ([]bridge.Holding, error) {
+	all, err := k.broker.Holdings(ctx, of)
+	if k.holdings != nil {
+		all = k.holdings(k.world, all)
+	}
+	return all, err
+}
+
+func (k bentKeeper) Remove(ctx context.Context, of, relay string) error {
+	if k.remove != nil {
+		return k.remove(ctx, k.broker, of, relay)
+	}
+	return k.broker.Remove(ctx, of, relay)
+}
+
+func (w *world) process(id bridge.Identity, from, to string) func(T) Process {
 	return func(t T) Process {
 		source := memory.SourceConfig{Stream: from, Unacked: 100}
 		sink := memory.Reliable(to)
@@ -85,7 +129,6 @@ func (w *world) process(from, to string) func(T) Process {
 		if w.settings != nil {
 			w.settings(&source, &sink)
 		}
-		id := bridge.Identity{Bridge: "b", Relay: "r"}
 		src, err := w.broker.Source(id, source)
 		if err != nil {
 			t.Fatalf("%v", err)
@@ -135,6 +178,14 @@ func (o *bentSourceOpener) OpenJournal(ctx context.Context, purpose string) (bri
 		j = o.journal(j)
 	}
 	return j, err
+}
+
+func (o *bentSourceOpener) Site(ctx context.Context) (bridge.Site, error) {
+	s, err := o.SourceOpener.Site(ctx)
+	if err == nil && o.site != nil {
+		s = o.site(o.world, s)
+	}
+	return s, err
 }
 
 type bentSource struct {

@@ -113,6 +113,20 @@ func (e *env) until(what string, cond func() bool) {
 	}
 }
 
+// soon polls a condition that something else brings about, and says whether it
+// has come true.
+func (e *env) soon(cond func() bool) bool {
+	e.Helper()
+	deadline := time.Now().Add(e.patience)
+	for pause := 100 * time.Microsecond; !cond(); pause = min(2*pause, 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+	return true
+}
+
 // messages makes n messages that are unlike all before, over so many keys.
 func (e *env) messages(n, keys int) []bridge.Message {
 	all := make([]bridge.Message, n)

@@ -77,6 +77,18 @@ type Fixture struct {
 	// topic that does not exist. Needed unless the traits say that nothing is
 	// durable, since such systems may know no topology.
 	Missing func(t T) Process
+	// Keeper gives the system of the source as a further process has it, which
+	// knows what the bridge made there. nil if the adapter makes nothing. Then
+	// Identity, which the processes of Start have, and Other, which gives a process
+	// of another relay of the same bridge that taps the same place, are not needed.
+	Keeper   func(t T) bridge.Keeper
+	Identity bridge.Identity
+	Other    func(t T) Process
+	// Inventory lists all that an operator's tools show at the system, each as a
+	// name, a tab, and its settings and state: what the suite's own clients have
+	// changed included, but no connections. It does not use the adapter. nil if the
+	// fixture cannot: then a change that the adapter does not tell of is not seen.
+	Inventory func(ctx context.Context) ([]string, error)
 	// Restart stops the system and starts it again with what it has stored; it
 	// returns once the system answers. nil if the harness cannot: then the checks
 	// that want it say so in the report.

@@ -278,8 +278,86 @@ func journalMutants() []mutant {
 	}
 }
 
+func keeperMutants() []mutant {
+	all := func(ctx context.Context, b *memory.Broker, of string) {
+		hs, _ := b.Holdings(ctx, of)
+		for _, h := range hs {
+			_ = b.Remove(ctx, of, h.Relay)
+		}
+	}
+	return []mutant{
+		{"counts its calls in the site", bend{site: func(w *world, s bridge.Site) bridge.Site {
+			w.asked++
+			s.Incarnation = fmt.Sprint(w.asked)
+			return s
+		}}, []string{"Site/is the same"}},
+		{"makes the tap to tell its site", bend{site: func(w *world, s bridge.Site) bridge.Site {
+			o, _ := w.broker.Source(bentIdentity, memory.SourceConfig{Stream: "in"})
+			if tap, err := o.Open(background); err == nil {
+				_ = tap.Close()
+			}
+			return s
+		}}, []string{"Site/is the same"}},
+		{"names the system only", bend{site: func(_ *world, s bridge.Site) bridge.Site {
+			s.Names = []string{"stream"}
+			return s
+		}}, []string{"Site/differs"}},
+		{"lists nothing", bend{holdings: func(*world, []bridge.Holding) []bridge.Holding { return nil }}, []string{"Keep/lists", "Keep/touches"}},
+		{"lists the operator's", bend{holdings: func(_ *world, hs []bridge.Holding) []bridge.Holding {
+			return append(hs, bridge.Holding{Kind: "stream", Name: "in", Text: "of the operator"})
+		}}, []string{"Keep/lists", "Keep/removes"}},
+		{"makes what it lists", bend{holdings: func(w *world, hs []bridge.Holding) []bridge.Holding {
+			o, _ := w.broker.Source(bentIdentity, memory.SourceConfig{Stream: "in"})
+			_, _ = o.OpenJournal(background, "parked")
+			return hs
+		}}, []string{"Keep/lists"}},
+		{"removes what is in use", bend{remove: func(ctx context.Context, b *memory.Broker, of, relay string) error {
+			b.Disconnect()
+			return b.Remove(ctx, of, relay)
+		}}, []string{"Keep/refuses"}},
+		{"ends the session and refuses then", bend{remove: func(ctx context.Context, b *memory.Broker, of, relay string) error {
+			err := b.Remove(ctx, of, relay)
+			if err != nil {
+				b.Disconnect()
+			}
+			return err
+		}}, []string{"Keep/refuses"}},
+		{"removes nothing", bend{remove: func(context.Context, *memory.Broker, string, string) error { return nil }},
+			[]string{"Keep/removes", "Keep/refuses"}},
+		{"forgets the journals", bend{
+			remove: func(context.Context, *memory.Broker, string, string) error { return nil },
+			holdings: func(_ *world, hs []bridge.Holding) []bridge.Holding {
+				return slices.DeleteFunc(hs, func(h bridge.Holding) bool { return h.Kind == "journal" })
+			},
+		}, []string{"Keep/removes"}},
+		{"fails where nothing is left", bend{remove: func(ctx context.Context, b *memory.Broker, of, relay string) error {
+			hs, _ := b.Holdings(ctx, of)
+			if len(hs) == 0 {
+				return errors.New("not found")
+			}
+			return b.Remove(ctx, of, relay)
+		}}, []string{"Keep/removes"}},
+		{"removes what other relays have", bend{remove: func(ctx context.Context, b *memory.Broker, of, relay string) error {
+			err := b.Remove(ctx, of, relay)
+			if err == nil {
+				b.Disconnect()
+				all(ctx, b, of)
+			}
+			return err
+		}}, []string{"Keep/touches"}},
+		{"removes what other relays have with what all share", bend{remove: func(ctx context.Context, b *memory.Broker, of, relay string) error {
+			if relay == "" {
+				b.Disconnect()
+				all(ctx, b, of)
+				return nil
+			}
+			return b.Remove(ctx, of, relay)
+		}}, []string{"Keep/touches"}},
+	}
+}
+
 func TestMutantsAreCaught(t *testing.T) {
-	for _, m := range slices.Concat(sourceMutants(), journalMutants(), sinkMutants(), identityMutants()) {
+	for _, m := range slices.Concat(sourceMutants(), journalMutants(), sinkMutants(), identityMutants(), keeperMutants()) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			h := Harness{Name: m.name, New: m.bend.fixture, Patience: shortPatience}
@@ -327,7 +405,7 @@ func TestLeakIsCaught(t *testing.T) {
 // TestEveryCheckCatchesSomething says that no check is there for show.
 func TestEveryCheckCatchesSomething(t *testing.T) {
 	caught := map[string]int{}
-	for _, m := range slices.Concat(sourceMutants(), journalMutants(), sinkMutants(), identityMutants()) {
+	for _, m := range slices.Concat(sourceMutants(), journalMutants(), sinkMutants(), identityMutants(), keeperMutants()) {
 		for _, prefix := range m.caught {
 			c := find(t, prefix)
 			caught[c.name()]++

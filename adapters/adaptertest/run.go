@@ -89,7 +89,7 @@ type waiver func(f *facts) string
 // facts are what waivers go by.
 type facts struct {
 	source, sink, restart bool
-	journal               bool
+	journal, keeper       bool
 	from                  bridge.SourceTraits
 	to                    bridge.SinkTraits
 }
@@ -106,7 +106,7 @@ func (h *Harness) facts(t T) facts {
 		t.Fatalf("the fixture has no Start")
 	}
 	p := fx.Start(t)
-	f := facts{source: p.Source != nil, sink: p.Sink != nil, restart: fx.Restart != nil}
+	f := facts{source: p.Source != nil, sink: p.Sink != nil, restart: fx.Restart != nil, keeper: fx.Keeper != nil}
 	durable := false
 	if f.source {
 		f.from = p.Source.Traits()
@@ -126,6 +126,7 @@ func (h *Harness) facts(t T) facts {
 		{f.sink && fx.Read == nil, "a sink but no Read"},
 		{f.source && f.sink && fx.Loop == nil, "a source and a sink but no Loop"},
 		{durable && fx.Missing == nil, "a durable system but no Missing"},
+		{f.keeper && (fx.Other == nil || fx.Identity == bridge.Identity{}), "a Keeper but no Identity or no Other"},
 		{f.from.Unacked > 0 && f.from.Unacked < 64, "a bound on un-acked messages below 64, which the checks need"},
 		{f.from.Journals && !f.journal, "the trait Journals but no JournalOpener"},
 	} {

@@ -46,7 +46,7 @@ func fixture(f *faulty.Faults, c memory.SinkConfig) func(adaptertest.T) adaptert
 		t.Cleanup(b.Disconnect)
 		in, out := b.Stream("in"), b.Stream("out")
 		b.Stream("loop")
-		process := func(from, to string) func(adaptertest.T) adaptertest.Process {
+		process := func(identity bridge.Identity, from, to string) func(adaptertest.T) adaptertest.Process {
 			return func(t adaptertest.T) adaptertest.Process {
 				c := c
 				c.Stream = to
@@ -62,9 +62,12 @@ func fixture(f *faulty.Faults, c memory.SinkConfig) func(adaptertest.T) adaptert
 			}
 		}
 		return adaptertest.Fixture{
-			Start:   process("in", "out"),
-			Loop:    process("loop", "loop"),
-			Missing: process("none", "none"),
+			Start:    process(identity, "in", "out"),
+			Loop:     process(identity, "loop", "loop"),
+			Missing:  process(identity, "none", "none"),
+			Other:    process(bridge.Identity{Bridge: identity.Bridge, Relay: "other"}, "in", "out"),
+			Identity: identity,
+			Keeper:   func(adaptertest.T) bridge.Keeper { return b },
 			Put: func(_ context.Context, msgs []bridge.Message) error {
 				in.Put(msgs...)
 				return nil

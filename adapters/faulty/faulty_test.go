@@ -408,13 +408,15 @@ func TestStopAndAbilities(t *testing.T) {
 		"Backlogger": is[bridge.Backlogger](src), "Holder": is[bridge.Holder](src), "Recaller": is[bridge.Recaller](snk),
 		"Locator": is[bridge.Locator](snk), "no Router": !is[bridge.Router](snk), "JournalOpener": is[bridge.JournalOpener](s.source),
 		"Checker of the source": is[bridge.Checker](s.source), "Checker of the sink": is[bridge.Checker](s.sink),
+		"Sited of the source": is[bridge.Sited](s.source), "Sited of the sink": is[bridge.Sited](s.sink),
+		"AcceptsRecreated": is[interface{ AcceptsRecreated() bool }](s.sink),
 	} {
 		if !ok {
 			t.Errorf("the ability %s has changed", what)
 		}
 	}
 	plain := s.f.Sink(plainSink{})
-	if k, err := plain.Open(t.Context()); err != nil || is[bridge.Recaller](k) || is[bridge.Checker](plain) {
+	if k, err := plain.Open(t.Context()); err != nil || is[bridge.Recaller](k) || is[bridge.Checker](plain) || is[bridge.Sited](plain) {
 		t.Errorf("a plain sink got abilities: %T, %v", k, err)
 	}
 }

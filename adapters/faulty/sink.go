@@ -13,13 +13,41 @@ import (
 // have the abilities that o and its sinks have.
 func (f *Faults) Sink(o bridge.SinkOpener) bridge.SinkOpener {
 	d := &sinkOpener{SinkOpener: o, faults: f, graves: &graves{zombies: map[int][]*zombie{}}}
-	if checker, ok := o.(bridge.Checker); ok {
+	checker, isChecker := o.(bridge.Checker)
+	_, isSited := o.(bridge.Sited)
+	switch {
+	case isChecker && isSited:
+		return struct {
+			*sinkOpener
+			bridge.Checker
+			sitedSink
+		}{d, checker, sitedSink{o}}
+	case isChecker:
 		return struct {
 			*sinkOpener
 			bridge.Checker
 		}{d, checker}
+	case isSited:
+		return struct {
+			*sinkOpener
+			sitedSink
+		}{d, sitedSink{o}}
 	}
 	return d
+}
+
+// A sitedSink says what its opener says of its site.
+type sitedSink struct{ opener bridge.SinkOpener }
+
+// Site is as bridge.Sited says.
+func (s sitedSink) Site(ctx context.Context) (bridge.Site, error) {
+	return s.opener.(bridge.Sited).Site(ctx)
+}
+
+// AcceptsRecreated says that the relay may go on where its target was made anew.
+func (s sitedSink) AcceptsRecreated() bool {
+	o, ok := s.opener.(interface{ AcceptsRecreated() bool })
+	return ok && o.AcceptsRecreated()
 }
 
 type sinkOpener struct {

@@ -13,14 +13,34 @@ func (f *Faults) Source(o bridge.SourceOpener) bridge.SourceOpener {
 	d := &sourceOpener{SourceOpener: o, faults: f}
 	journals, isJournals := o.(bridge.JournalOpener)
 	checker, isChecker := o.(bridge.Checker)
+	sited, isSited := o.(bridge.Sited)
 	j := &journalOpener{JournalOpener: journals, faults: f}
 	switch {
+	case isJournals && isChecker && isSited:
+		return struct {
+			*sourceOpener
+			*journalOpener
+			bridge.Checker
+			bridge.Sited
+		}{d, j, checker, sited}
 	case isJournals && isChecker:
 		return struct {
 			*sourceOpener
 			*journalOpener
 			bridge.Checker
 		}{d, j, checker}
+	case isJournals && isSited:
+		return struct {
+			*sourceOpener
+			*journalOpener
+			bridge.Sited
+		}{d, j, sited}
+	case isChecker && isSited:
+		return struct {
+			*sourceOpener
+			bridge.Checker
+			bridge.Sited
+		}{d, checker, sited}
 	case isJournals:
 		return struct {
 			*sourceOpener
@@ -31,6 +51,11 @@ func (f *Faults) Source(o bridge.SourceOpener) bridge.SourceOpener {
 			*sourceOpener
 			bridge.Checker
 		}{d, checker}
+	case isSited:
+		return struct {
+			*sourceOpener
+			bridge.Sited
+		}{d, sited}
 	}
 	return d
 }

@@ -27,8 +27,11 @@ type StreamConfig struct {
 
 // A SourceConfig says what a source reads and what it promises.
 type SourceConfig struct {
-	// Stream is read from its first held message by a new tap.
+	// Stream is what is read.
 	Stream string `yaml:"stream"`
+	// Start is where a new tap begins: first (the first held message, the
+	// default), now, a time, a position, or an origin of this stream.
+	Start bridge.Start `yaml:"start"`
 	// Unacked bounds how many deliveries of a session may be un-acknowledged;
 	// Receive then waits. 0 is no bound.
 	Unacked int `yaml:"unacked"`
@@ -57,6 +60,8 @@ type SinkConfig struct {
 	Window int
 	// Latency is the time between a Send and its answer; 0 answers within Send.
 	Latency time.Duration
+	// Recreated accepts a stream that was deleted and made again.
+	Recreated bool
 }
 
 // Reliable is a sink with everything that the contract knows: fenced, read back
@@ -120,6 +125,16 @@ func Adapter(brokers ...*Broker) bridge.Adapter {
 
 type system struct{ broker *Broker }
 
+// Holdings is as bridge.Keeper says.
+func (s system) Holdings(ctx context.Context, of string) ([]bridge.Holding, error) {
+	return s.broker.Holdings(ctx, of)
+}
+
+// Remove is as bridge.Keeper says.
+func (s system) Remove(ctx context.Context, of, relay string) error {
+	return s.broker.Remove(ctx, of, relay)
+}
+
 func (s system) Source(id bridge.Identity, settings bridge.Decode) (bridge.SourceOpener, error) {
 	var c SourceConfig
 	if err := settings(&c); err != nil {
@@ -142,21 +157,28 @@ func (s system) Sink(id bridge.Identity, settings bridge.Decode) (bridge.SinkOpe
 
 // sinkSettings is a SinkConfig in the words of the configuration.
 type sinkSettings struct {
-	Stream     string        `yaml:"stream"`
-	Fence      string        `yaml:"fence"`
-	Survives   string        `yaml:"survives"`
-	Recall     int           `yaml:"recall"`
-	Suppresses time.Duration `yaml:"suppresses"`
-	MaxBody    int           `yaml:"max_body"`
-	Lanes      int           `yaml:"lanes"`
-	Window     int           `yaml:"window"`
-	Latency    time.Duration `yaml:"latency"`
+	Stream     string         `yaml:"stream"`
+	Fence      string         `yaml:"fence"`
+	Survives   string         `yaml:"survives"`
+	Recall     int            `yaml:"recall"`
+	Suppresses time.Duration  `yaml:"suppresses"`
+	MaxBody    int            `yaml:"max_body"`
+	Lanes      int            `yaml:"lanes"`
+	Window     int            `yaml:"window"`
+	Latency    time.Duration  `yaml:"latency"`
+	Accept     bridge.Accepts `yaml:"accept"`
 }
+
+// risks are the words of a sink's accept list.
+var risks = map[string]string{"recreated": "a stream that was deleted and made again is written to, without what it held"}
 
 func (t sinkSettings) config() (SinkConfig, error) {
 	c := SinkConfig{
 		Stream: t.Stream, Recall: t.Recall, Suppresses: t.Suppresses, MaxBody: t.MaxBody,
-		Lanes: t.Lanes, Window: t.Window, Latency: t.Latency,
+		Lanes: t.Lanes, Window: t.Window, Latency: t.Latency, Recreated: t.Accept.Has("recreated"),
+	}
+	if err := t.Accept.Validate(risks); err != nil {
+		return c, fmt.Errorf("%s: sink: %w", Kind, err)
 	}
 	switch t.Fence {
 	case "none":
@@ -187,7 +209,7 @@ func (b *Broker) Source(id bridge.Identity, c SourceConfig) (*SourceOpener, erro
 	case c.Unacked < 0, c.Slack < 0:
 		return nil, fmt.Errorf("%s: source %s: unacked and slack are not negative", Kind, c.Stream)
 	}
-	return &SourceOpener{broker: b, id: id.String(), config: c}, nil
+	return &SourceOpener{broker: b, identity: id, id: id.String(), config: c}, nil
 }
 
 // Sink validates a sink's settings. It opens nothing.
@@ -212,6 +234,10 @@ func (b *Broker) checkStream(ctx context.Context, name string) []bridge.Finding 
 
 var (
 	_ bridge.System        = system{}
+	_ bridge.Keeper        = system{}
+	_ bridge.Keeper        = (*Broker)(nil)
+	_ bridge.Sited         = (*SourceOpener)(nil)
+	_ bridge.Sited         = (*SinkOpener)(nil)
 	_ bridge.SourceOpener  = (*SourceOpener)(nil)
 	_ bridge.SinkOpener    = (*SinkOpener)(nil)
 	_ bridge.JournalOpener = (*SourceOpener)(nil)

@@ -25,7 +25,7 @@ func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) fun
 		if loop.Len() != 0 {
 			t.Fatalf("the broker is not empty")
 		}
-		process := func(from, to string) func(adaptertest.T) adaptertest.Process {
+		process := func(identity bridge.Identity, from, to string) func(adaptertest.T) adaptertest.Process {
 			return func(t adaptertest.T) adaptertest.Process {
 				source.Stream, sink.Stream = from, to
 				src, err := b.Source(identity, source)
@@ -40,9 +40,12 @@ func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) fun
 			}
 		}
 		return adaptertest.Fixture{
-			Start:   process("in", "out"),
-			Loop:    process("loop", "loop"),
-			Missing: process("none", "none"),
+			Start:    process(identity, "in", "out"),
+			Loop:     process(identity, "loop", "loop"),
+			Missing:  process(identity, "none", "none"),
+			Other:    process(bridge.Identity{Bridge: identity.Bridge, Relay: "other"}, "in", "out"),
+			Identity: identity,
+			Keeper:   func(adaptertest.T) bridge.Keeper { return b },
 			Put: func(_ context.Context, msgs []bridge.Message) error {
 				in.Put(msgs...)
 				return nil

@@ -27,6 +27,10 @@
 // since; with FenceEpoch a new session locks out all earlier ones at once; with
 // FenceNone an abandoned session goes on writing if somebody lets it.
 //
+// A stream that is deleted and created again is another one, by its incarnation.
+// What a bridge makes here are taps and journals; Holdings lists them and Remove
+// takes them away.
+//
 // Everything that waits does so on channels that the waiting session made, so
 // sessions work in the virtual time of testing/synctest.
 //

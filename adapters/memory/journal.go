@@ -14,6 +14,7 @@ const maxRecord = 4 << 20
 
 // records is a journal as the broker holds it.
 type records struct {
+	id  bridge.Identity
 	mu  sync.Mutex
 	all [][]byte
 }
@@ -29,7 +30,7 @@ func (o *SourceOpener) OpenJournal(ctx context.Context, purpose string) (bridge.
 	name := o.id + "/" + purpose
 	r := b.journals[name]
 	if r == nil {
-		r = &records{}
+		r = &records{id: o.identity}
 		b.journals[name] = r
 	}
 	return &journal{records: r}, nil

@@ -440,3 +440,89 @@ func BenchmarkThrough(b *testing.B) {
 		b.Fatal(settled)
 	}
 }
+
+// A new tap begins where it is told, and says what it cannot give.
+func TestStart(t *testing.T) {
+	b := NewBroker("c")
+	in := b.Stream("in")
+	in.Put(messages(0, 5)...)
+	at := in.All()[3].Time
+	origin := bridge.Origin{Stream: in.origin, Offset: 2}.String()
+	for n, tc := range []struct {
+		start string
+		want  []int
+	}{
+		{"", []int{0, 1, 2, 3, 4}}, {"first", []int{0, 1, 2, 3, 4}}, {"now", nil}, {"4", []int{3, 4}}, {"6", nil}, {origin, []int{1, 2, 3, 4}},
+		{at.Add(time.Nanosecond).Format(time.RFC3339Nano), nil}, {at.Add(-time.Hour).Format(time.RFC3339Nano), []int{0, 1, 2, 3, 4}},
+	} {
+		var start bridge.Start
+		if err := start.UnmarshalText([]byte(tc.start)); err != nil {
+			t.Fatal(err)
+		}
+		o, err := b.Source(bridge.Identity{Bridge: "b", Relay: fmt.Sprint(n)}, SourceConfig{Stream: "in", Start: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := o.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for _, i := range tc.want {
+			want = append(want, messages(i, i+1)[0].ID.Value)
+		}
+		if len(want) > 0 {
+			if got := ids(receive(t, s, len(want))); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("start %s: got %v, want %v", tc.start, got, want)
+			}
+		}
+	}
+	other := *in.origin
+	other.Incarnation = "0"
+	for _, start := range []bridge.Start{
+		{Kind: bridge.StartOffset, Offset: 7}, {Kind: bridge.StartOffset}, {Kind: bridge.StartOrigin, Offset: 2, Stream: &other}, {Kind: bridge.StartTime, Time: time.Now().Add(time.Hour)},
+	} {
+		o, err := b.Source(bridge.Identity{Bridge: "b", Relay: "refused"}, SourceConfig{Stream: "in", Start: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.Open(t.Context()); bridge.ClassOf(err) != bridge.Stopping {
+			t.Errorf("start %v: %v", start, err)
+		}
+	}
+}
+
+// A stream that was made again is another one, and sessions with the one before
+// have ended.
+func TestRecreatedStream(t *testing.T) {
+	b := NewBroker("c")
+	b.Stream("out")
+	o, err := b.Sink(relay, Reliable("out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := o.Site(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, l := openLane(t, b, Reliable("out"), func(int, []bridge.Placement, error) {})
+	b.Delete("out")
+	if _, err := o.Site(t.Context()); bridge.ClassOf(err) != bridge.Stopping {
+		t.Errorf("without the stream: %v", err)
+	}
+	b.Stream("out")
+	is, err := o.Site(t.Context())
+	if err != nil || !is.Same(was) || is.Incarnation == was.Incarnation {
+		t.Errorf("the site was %v and is %v, %v", was, is, err)
+	}
+	if _, err := l.Send(t.Context(), pointers(messages(0, 1))); !errors.Is(err, errCut) {
+		t.Errorf("send into the stream that is gone: %v", err)
+	}
+	l, err = s.Open(t.Context(), 0, func(int, []bridge.Placement, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Send(t.Context(), pointers(messages(0, 1))); err != nil || b.Stream("out").Len() != 1 {
+		t.Errorf("send into the new stream: %v", err)
+	}
+}

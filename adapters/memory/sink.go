@@ -40,7 +40,7 @@ func (o *SinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sink{stream: s, id: o.id, config: o.config}, nil
+	return &sink{broker: o.broker, stream: s, id: o.id, config: o.config}, nil
 }
 
 type laneID struct {
@@ -58,7 +58,8 @@ type laneState struct {
 }
 
 type sink struct {
-	stream *Stream
+	broker *Broker
+	stream *Stream // guarded by mu
 	id     string
 	config SinkConfig
 	mu     sync.Mutex
@@ -71,13 +72,10 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return nil, bridge.ErrClosed
+	st, err := s.current(ctx)
+	if err != nil {
+		return nil, err
 	}
-	st := s.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	id := laneID{s.id, number}
@@ -96,6 +94,28 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 		l.start()
 	}
 	return l, nil
+}
+
+// current looks for the stream anew, since it may have been made again.
+func (s *sink) current(ctx context.Context) (*Stream, error) {
+	st, err := s.broker.lookup(ctx, s.config.Stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, bridge.ErrClosed
+	case err != nil:
+		return nil, err
+	}
+	s.stream = st
+	return st, nil
+}
+
+// opened is the stream of the newest lane.
+func (s *sink) opened() *Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stream
 }
 
 // Close is as bridge.Sink says.
@@ -120,7 +140,7 @@ func (s *sink) Recall(ctx context.Context, number, n int, each func(bridge.Place
 
 // newest gives the newest n messages of a lane, the newest first.
 func (s *sink) newest(number, n int) []bridge.Placed {
-	st := s.stream
+	st := s.opened()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	var placed []bridge.Placed
@@ -141,7 +161,7 @@ func (s *sink) Locate(ctx context.Context, key string, id bridge.ID) (uint64, bo
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
-	st := s.stream
+	st := s.opened()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for p := st.log.last; p >= st.log.first; p-- {

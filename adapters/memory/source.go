@@ -10,9 +10,10 @@ import (
 
 // A SourceOpener opens sessions of one tap of a stream.
 type SourceOpener struct {
-	broker *Broker
-	id     string
-	config SourceConfig
+	broker   *Broker
+	identity bridge.Identity
+	id       string
+	config   SourceConfig
 }
 
 // Traits are those of the configuration; a tap of a stream promises all else.
@@ -42,7 +43,11 @@ func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 	defer s.mu.Unlock()
 	t := s.taps[o.id]
 	if t == nil {
-		t = &tap{stream: s, acked: newSet(s.log.first)}
+		first, err := s.first(&o.config.Start)
+		if err != nil {
+			return nil, err
+		}
+		t = &tap{stream: s, id: o.identity, acked: newSet(first)}
 		s.taps[o.id] = t
 	}
 	t.slack = o.config.Slack
@@ -59,6 +64,7 @@ func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 // guards it.
 type tap struct {
 	stream    *Stream
+	id        bridge.Identity
 	acked     set
 	delivered uint64 // the newest position ever delivered
 	slack     int

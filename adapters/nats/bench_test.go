@@ -167,3 +167,46 @@ func fill(b *testing.B, nc *nats.Conn, js jetstream.JetStream, n int, hop bool) 
 		}
 	}
 }
+
+// BenchmarkFilteredSource reads every second message of a stream, so that each
+// comes behind a jump.
+func BenchmarkFilteredSource(b *testing.B) {
+	s := benchServer(b)
+	nc, js := s.client(b)
+	makeStream(b, js, jetstream.StreamConfig{Name: "A", Subjects: []string{"a.>"}})
+	body := bytes.Repeat([]byte("x"), 200)
+	for i := range 2 * b.N {
+		subject := "a." + strconv.Itoa(i%2)
+		var err error
+		if i%1000 == 999 || i == 2*b.N-1 { // wait for the stream now and then
+			_, err = js.Publish(context.Background(), subject, body)
+		} else {
+			err = nc.Publish(subject, body)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	src, err := s.system(b).from(b, SourceConfig{Stream: "A", Subjects: []string{"a.0"}}).Open(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer src.Close()
+	b.ReportAllocs()
+	b.ResetTimer()
+	into, receipts := make([]bridge.Delivery, 512), make([]bridge.Receipt, 0, 512)
+	for got := 0; got < b.N; {
+		n, err := src.Receive(context.Background(), into)
+		if err != nil {
+			b.Fatal(err)
+		}
+		receipts = receipts[:0]
+		for i := range into[:n] {
+			receipts = append(receipts, into[i].Receipt)
+		}
+		if err := src.Ack(context.Background(), receipts); err != nil {
+			b.Fatal(err)
+		}
+		got += n
+	}
+}

@@ -139,7 +139,7 @@ func (p *preflight) jetstream(ctx context.Context) bool {
 // tapped looks at the stream of a source.
 func (p *preflight) tapped(ctx context.Context, c *SourceConfig) *jetstream.StreamInfo {
 	subject := "stream " + c.Stream
-	info, err := p.conn.tapped(ctx, c.Stream)
+	info, err := p.conn.tapped(ctx, c)
 	if err != nil {
 		p.failed(subject, err, "")
 		return nil
@@ -190,7 +190,7 @@ func (p *preflight) progress(ctx context.Context, o *SourceOpener, info *jetstre
 	name, err := p.conn.js.StreamNameBySubject(ctx, checkpointSubject(o.id))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		p.pass(subject, "none yet; the relay will begin at "+map[string]string{startFirst: "the first message that the stream holds", startNow: "what comes from then on"}[o.config.Start])
+		p.begins(ctx, subject, info, &o.config.Start)
 		return
 	case err != nil:
 		p.failed(subject, p.conn.failed(ctx, subject, err), "")
@@ -204,7 +204,7 @@ func (p *preflight) progress(ctx context.Context, o *SourceOpener, info *jetstre
 	case err != nil:
 		p.failed(subject, err, "")
 	case !found:
-		p.pass(subject, "none yet")
+		p.begins(ctx, subject, info, &o.config.Start)
 	default:
 		s := &source{conn: p.conn, cfg: o.config, info: info}
 		if err := s.verify(ctx, point, m); err != nil {

@@ -85,6 +85,9 @@ func newEncoder(id bridge.Identity, t *bridge.Template) *encoder {
 // that it continues; nil if there is none.
 func (e *encoder) encode(m *bridge.Message, c *chain) (*nats.Msg, error) {
 	e.text, e.values, e.dedup = e.text[:0], e.values[:0], value{}
+	if err := readable(m.Headers); err != nil {
+		return nil, err
+	}
 	var err error
 	if e.text, err = e.template.Append(e.text, m, appendSubject); err != nil {
 		return nil, err
@@ -107,6 +110,18 @@ func (e *encoder) encode(m *bridge.Message, c *chain) (*nats.Msg, error) {
 	e.headers(m.Headers)
 	e.fill()
 	return &e.msg, nil
+}
+
+// readable refuses a message among whose own headers are the bridge's: a source
+// leaves them there where it could not read them, or could not read the message.
+// Sent on, they would be read again as what they are not. // I3
+func readable(hs []bridge.Header) error {
+	for i := range hs {
+		if name := hs[i].Name; len(name) >= len(bridge.HopPrefix) && bridge.IsHop(name) {
+			return bridge.Reject(bridge.ReasonPoison, fmt.Errorf("%s: header %q is the bridge's own and cannot be read", Kind, bridge.Printable(name, 64)))
+		}
+	}
+	return nil
 }
 
 // ownID writes the dedup header: an injective encoding of scope and ID. An ID
@@ -268,7 +283,7 @@ func decode(msg *nats.Msg, pos position, stream *bridge.Stream, m *bridge.Messag
 			return
 		}
 		// The producer's own words; also hop headers that cannot be read, which
-		// are kept as they are since nobody but a producer can have written them.
+		// are kept as they are: every sink of this package refuses them.
 		*m = bridge.Message{Body: m.Body, Address: bridge.Address{Name: msg.Subject}}
 		m.Headers = headersOf(msg.Header, func(string) bool { return true })
 	}

@@ -101,36 +101,34 @@ type SourceConfig struct {
 	// Subjects filter the stream; empty is all of it. With Core they are what is
 	// subscribed to.
 	Subjects []string `yaml:"subjects"`
-	// Start is where a relay that has no checkpoint yet begins: "first" (the
-	// first message that the stream holds, the default) or "now".
-	Start string `yaml:"start"`
+	// Start is where a relay that has no checkpoint yet begins: first (the first
+	// message that the stream holds, the default), now, a time, a sequence, or an
+	// origin of this stream. With Core it is now.
+	Start bridge.Start `yaml:"start"`
 	// MaxPending is how many messages, and MaxBytes how many octets of them, may
 	// wait in this process between the server and the relay.
 	MaxPending int `yaml:"max_pending"`
 	MaxBytes   int `yaml:"max_bytes"`
-	// Accept lists the risks that are taken: "recreated".
+	// Accept lists the risks that are taken: "recreated", "consumers".
 	Accept bridge.Accepts `yaml:"accept"`
 }
 
-// acceptRecreated lets a relay go on where its stream was deleted and made again.
-const acceptRecreated = "recreated"
+// The words of accept lists.
+const (
+	acceptRecreated = "recreated" // go on where the stream was deleted and made again
+	acceptConsumers = "consumers" // tap a stream that bounds how many consumers it takes
+)
 
 // What the words of an accept list take on.
 var (
-	sourceRisks = map[string]string{acceptRecreated: "a stream that was deleted and made again is read from its first message"}
-	sinkRisks   = map[string]string{acceptRecreated: "a stream that was deleted and made again is written to, without what it held"}
-)
-
-// The values of SourceConfig.Start.
-const (
-	startFirst = "first"
-	startNow   = "now"
+	sourceRisks = map[string]string{
+		acceptRecreated: "a stream that was deleted and made again is read from its first message",
+		acceptConsumers: "the tap takes one of the consumers that the stream allows",
+	}
+	sinkRisks = map[string]string{acceptRecreated: "a stream that was deleted and made again is written to, without what it held"}
 )
 
 func (c *SourceConfig) finish() error {
-	if c.Start == "" {
-		c.Start = startFirst
-	}
 	if err := accepted("from", c.Accept, sourceRisks, c.Core); err != nil {
 		return err
 	}
@@ -143,12 +141,11 @@ func (c *SourceConfig) finish() error {
 		return wrongIn("from", "stream: which JetStream stream is tapped? For a subscription without JetStream write core: true and subjects")
 	case c.Stream != "" && !validAsset(c.Stream):
 		return wrongIn("from", "stream %q: is not a stream's name", c.Stream)
-	case c.Start != startFirst && c.Start != startNow:
-		return wrongIn("from", "start %q: is first (all that the stream holds) or now (what comes from now on)", c.Start)
-	case c.Core && c.Start == startFirst:
-		c.Start = startNow
 	case c.MaxPending < 0, c.MaxBytes < 0:
 		return wrongIn("from", "max_pending and max_bytes are not negative")
+	}
+	if err := c.validStart(); err != nil {
+		return err
 	}
 	for i, s := range c.Subjects {
 		if err := validFilter(s); err != nil {

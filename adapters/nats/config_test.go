@@ -28,7 +28,9 @@ func TestWrongSettings(t *testing.T) {
 		{SourceConfig{Stream: "a.b"}, "not a stream's name"},
 		{SourceConfig{Stream: "A", Core: true}, "choose one"},
 		{SourceConfig{Core: true}, "needs at least one"},
-		{SourceConfig{Stream: "A", Start: "last"}, "first (all that the stream holds) or now"},
+		{SourceConfig{Stream: "A", Start: bridge.Start{Kind: bridge.StartOffset}}, "has the number 1"},
+		{SourceConfig{Stream: "A", Accept: bridge.Accepts{"anything"}}, "is not one of consumers, recreated"},
+		{SourceConfig{Core: true, Subjects: []string{"a"}, Accept: bridge.Accepts{"recreated"}}, "nothing to accept"},
 		{SourceConfig{Stream: "A", Subjects: []string{"a..b"}}, "empty token"},
 		{SourceConfig{Stream: "A", Subjects: []string{"a.>.b"}}, "last token"},
 		{SourceConfig{Stream: "A", Subjects: []string{"a b"}}, "white space"},
@@ -43,6 +45,7 @@ func TestWrongSettings(t *testing.T) {
 		{SinkConfig{Core: true, Stream: "B", Subject: "x"}, "choose one"},
 		{SinkConfig{Core: true, Shared: true, Subject: "x"}, "about streams"},
 		{SinkConfig{Stream: "B", Subject: "x", Window: -1}, "not negative"},
+		{SinkConfig{Stream: "B", Subject: "x", Accept: bridge.Accepts{"consumers"}}, "is not one of recreated"},
 	} {
 		switch s := c.settings.(type) {
 		case SystemConfig:

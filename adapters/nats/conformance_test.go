@@ -64,7 +64,7 @@ func streamFixture(s *testServer, shared bool) func(adaptertest.T) adaptertest.F
 			makeStream(t, js, jetstream.StreamConfig{Name: stream, Subjects: []string{stream + ".>"}})
 		}
 		id := bridge.Identity{Bridge: name, Relay: "relay one"}
-		process := func(from, to string) adaptertest.Process {
+		process := func(id bridge.Identity, from, to string) adaptertest.Process {
 			sys := s.system(t)
 			t.Cleanup(sys.kill)
 			source, err1 := sys.Source(id, decoded(SourceConfig{Stream: from}))
@@ -75,7 +75,13 @@ func streamFixture(s *testServer, shared bool) func(adaptertest.T) adaptertest.F
 			return adaptertest.Process{Source: source, Sink: sink, Kill: sys.kill}
 		}
 		return adaptertest.Fixture{
-			Start: func(adaptertest.T) adaptertest.Process { return process(from, to) },
+			Start:    func(adaptertest.T) adaptertest.Process { return process(id, from, to) },
+			Keeper:   func(adaptertest.T) bridge.Keeper { return s.system(t) },
+			Identity: id,
+			Other: func(adaptertest.T) adaptertest.Process {
+				return process(bridge.Identity{Bridge: name, Relay: "relay two"}, from, to)
+			},
+			Inventory: func(ctx context.Context) ([]string, error) { return inventoryOf(ctx, js) },
 			Put: func(ctx context.Context, msgs []bridge.Message) error {
 				for i := range msgs {
 					m := &nats.Msg{Subject: from + "." + msgs[i].Key, Data: msgs[i].Body, Header: nats.Header{"Nats-Msg-Id": {msgs[i].ID.Value}}}
@@ -87,8 +93,8 @@ func streamFixture(s *testServer, shared bool) func(adaptertest.T) adaptertest.F
 			},
 			Identify: identified(from + "."),
 			Read:     func(ctx context.Context) ([]bridge.Message, error) { return stored(ctx, js, to) },
-			Loop:     func(adaptertest.T) adaptertest.Process { return process(loop, loop) },
-			Missing:  func(adaptertest.T) adaptertest.Process { return process("MISSING", "MISSING") },
+			Loop:     func(adaptertest.T) adaptertest.Process { return process(id, loop, loop) },
+			Missing:  func(adaptertest.T) adaptertest.Process { return process(id, "MISSING", "MISSING") },
 			Restart:  func(context.Context) error { s.restart(t); return nil },
 		}
 	}

@@ -6,30 +6,23 @@ import (
 	"time"
 )
 
-const (
-	// idleLook is how often an idle source asks how far the stream was searched.
-	idleLook = 2 * time.Second
-	// gapEvery is how often a tap of some subjects, of which nearly every message
-	// comes behind a jump, asks whether the stream's limits have overtaken it.
-	gapEvery = time.Second
-)
+// idleLook is how often an idle source asks how far the stream was searched.
+const idleLook = 2 * time.Second
 
 // A gapWatch tells holes, which streams have by deletes and filters, from gaps:
 // messages that the stream's limits removed before they were read. The proof is
 // the first sequence that the stream holds: while it has not passed the place up
 // to which the tap has come, nothing ahead of the tap was removed by limits on
-// the whole stream. A tap of all subjects asks once for each batch with a jump,
-// before the batch is given: a gap is never passed, and where holes are the rule
-// what arrives during one question is answered by the next. A tap of some asks
-// once in gapEvery, so limits that overtake it and are overtaken again within
-// that time may stay unseen. The limit per subject removes messages in the midst
-// of a stream; nothing can tell that from a delete.
+// the whole stream. The tap asks once for each batch with a jump, before the batch
+// is given: a gap is never passed, and where holes are the rule, as for a tap of
+// some subjects, what arrives during one question is answered by the next. The
+// limit per subject removes messages in the midst of a stream; nothing can tell
+// that from a delete.
 type gapWatch struct {
-	at    uint64    // up to here the tap has come
-	jump  bool      // there was a jump since the latest proof
-	from  uint64    // where the first of them began
-	to    uint64    // and ended
-	asked time.Time // when a tap of some subjects asked last
+	at   uint64 // up to here the tap has come
+	jump bool   // there was a jump since the latest proof
+	from uint64 // where the first of them began
+	to   uint64 // and ended
 }
 
 // step is called with each message in turn.
@@ -48,13 +41,6 @@ func (g *gapWatch) prove(ctx context.Context, s *source) error {
 		return nil
 	}
 	g.jump = false
-	if len(s.cfg.Subjects) > 0 {
-		now := time.Now()
-		if now.Sub(g.asked) < gapEvery {
-			return nil
-		}
-		g.asked = now
-	}
 	state, err := s.state(ctx)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,37 +15,39 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// inventory is all that an account holds: streams, which key-value buckets are
+// inventoryOf is all that an account holds: streams, which key-value buckets are
 // too, with their settings and state, and consumers with theirs.
-func inventory(t *testing.T, js jetstream.JetStream) []string {
-	t.Helper()
+func inventoryOf(ctx context.Context, js jetstream.JetStream) ([]string, error) {
 	var all []string
+	var wrong error
 	add := func(what string, values ...any) {
 		text, err := json.Marshal(values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, what+" "+string(text))
+		wrong = errors.Join(wrong, err)
+		all = append(all, what+"\t"+string(text))
 	}
-	streams := js.ListStreams(t.Context())
+	streams := js.ListStreams(ctx)
 	for info := range streams.Info() {
 		add("stream "+info.Config.Name, info.Config, info.Created, info.State)
-		s, err := js.Stream(t.Context(), info.Config.Name)
+		s, err := js.Stream(ctx, info.Config.Name)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		consumers := s.ListConsumers(t.Context())
+		consumers := s.ListConsumers(ctx)
 		for c := range consumers.Info() {
 			add("consumer "+c.Stream+" "+c.Name, c.Config, c.Created, c.Delivered, c.AckFloor, c.NumAckPending, c.NumPending, c.NumRedelivered)
 		}
-		if err := consumers.Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := streams.Err(); err != nil {
-		t.Fatal(err)
+		wrong = errors.Join(wrong, consumers.Err())
 	}
 	slices.Sort(all)
+	return all, errors.Join(wrong, streams.Err())
+}
+
+func inventory(t *testing.T, js jetstream.JetStream) []string {
+	t.Helper()
+	all, err := inventoryOf(t.Context(), js)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 

@@ -160,7 +160,7 @@ func TestRecreatedTarget(t *testing.T) {
 // With the word accepted, a tap reads a stream that was made again from its first
 // message.
 func TestRecreatedSourceIsAccepted(t *testing.T) {
-	o, js, _ := tapOf(t, SourceConfig{Start: startNow, Accept: bridge.Accepts{acceptRecreated}}, jetstream.StreamConfig{})
+	o, js, _ := tapOf(t, SourceConfig{Start: bridge.Start{Kind: bridge.StartNow}, Accept: bridge.Accepts{acceptRecreated}}, jetstream.StreamConfig{})
 	s := openSource(t, o)
 	publish(t, js, "a.x", 1, 2, 3)
 	ackAll(t, s, take(t, s, 3)...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -73,13 +72,10 @@ func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 
 func (s *source) open(ctx context.Context, o *SourceOpener) error {
 	var err error
-	if s.info, err = s.conn.tapped(ctx, o.config.Stream); err != nil {
+	if s.info, err = s.conn.tapped(ctx, &o.config); err != nil {
 		return err
 	}
-	s.stream = &bridge.Stream{
-		System: Kind, Cluster: clusterOf(s.info), Name: s.info.Config.Name,
-		Incarnation: strconv.FormatInt(s.info.Created.UnixNano(), 36), Replayable: true,
-	}
+	s.stream = originOf(s.info)
 	if err := s.conn.standBy(ctx, o.id); err != nil {
 		return err
 	}
@@ -112,7 +108,8 @@ func clusterOf(info *jetstream.StreamInfo) string {
 }
 
 // tapped looks at the stream and refuses what cannot be tapped unseen.
-func (c *connection) tapped(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+func (c *connection) tapped(ctx context.Context, cfg *SourceConfig) (*jetstream.StreamInfo, error) {
+	name := cfg.Stream
 	s, err := c.js.Stream(ctx, name)
 	if err != nil {
 		err = c.failed(ctx, "stream "+name, err)
@@ -125,6 +122,11 @@ func (c *connection) tapped(ctx context.Context, name string) (*jetstream.Stream
 	if r := info.Config.Retention; r != jetstream.LimitsPolicy {
 		err := fmt.Errorf("%s: %s: stream %s: its retention is %s", Kind, c.system.name, name, retention(r))
 		return nil, bridge.Fatal(err, consumedHint(name))
+	}
+	if most := info.Config.MaxConsumers; most > 0 && !cfg.Accept.Has(acceptConsumers) {
+		err := fmt.Errorf("%s: %s: stream %s: it takes %d consumers at most (max_consumers) and has %d; the tap would be one more, and after a death one more for %v",
+			Kind, c.system.name, name, most, info.State.Consumers, consumerLife)
+		return nil, bridge.Fatal(err, "An application may not get its consumer then. Raise the limit; or, if there is room, write accept: ["+acceptConsumers+"].")
 	}
 	return info, nil
 }
@@ -163,7 +165,7 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 	case found:
 		err = s.verify(ctx, point, m)
 	default:
-		m = s.begin()
+		m, err = s.begin(ctx)
 	}
 	if err != nil {
 		return err
@@ -176,24 +178,6 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 		s.floor.time = m.Time.UnixNano()
 	}
 	return nil
-}
-
-// begin is the mark of a relay's first session: from then on it is fixed where
-// the relay began, however late it comes to its first acknowledgement.
-func (s *source) begin() mark {
-	if s.cfg.Start == startFirst {
-		return s.beginFirst()
-	}
-	return mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: s.info.State.LastSeq}
-}
-
-// beginFirst is a mark in front of all that the stream holds.
-func (s *source) beginFirst() mark {
-	m := mark{Stream: s.info.Config.Name, Created: s.info.Created, Floor: s.info.State.LastSeq}
-	if s.info.State.Msgs > 0 {
-		m.Floor = s.info.State.FirstSeq - 1
-	}
-	return m
 }
 
 // verify compares the checkpoint with the stream as it is now.

@@ -1,0 +1,28 @@
+package memory
+
+import (
+	"context"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Site is as bridge.Sited says.
+func (o *SourceOpener) Site(ctx context.Context) (bridge.Site, error) {
+	return o.broker.site(ctx, o.config.Stream)
+}
+
+// Site is as bridge.Sited says.
+func (o *SinkOpener) Site(ctx context.Context) (bridge.Site, error) {
+	return o.broker.site(ctx, o.config.Stream)
+}
+
+// AcceptsRecreated says that the relay may go on where its target was made anew.
+func (o *SinkOpener) AcceptsRecreated() bool { return o.config.Recreated }
+
+func (b *Broker) site(ctx context.Context, stream string) (bridge.Site, error) {
+	s, err := b.lookup(ctx, stream)
+	if err != nil {
+		return bridge.Site{}, err
+	}
+	return bridge.Site{System: Kind + " " + b.cluster, Names: []string{"stream " + stream}, Incarnation: s.origin.Incarnation}, nil
+}
