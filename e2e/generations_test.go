@@ -43,6 +43,10 @@ func onBoth(t *testing.T, play func(*testing.T, generation)) {
 	}
 }
 
+// has says whether variant i of a story is played on the generation: at reduced
+// size they take turns.
+func (g generation) has(i int) bool { return full || generations[i%len(generations)] == g }
+
 // versionOf is what the broker says of itself.
 func versionOf(t testing.TB, url string) string {
 	t.Helper()
