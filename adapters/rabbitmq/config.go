@@ -34,6 +34,10 @@ type systemSettings struct {
 	// ConfirmTimeout bounds how long the broker may leave a message unconfirmed
 	// without having said that it blocks publishers; 30 s by default.
 	ConfirmTimeout time.Duration `yaml:"confirm_timeout"`
+	// UnackedTimeout is how long a session holds a message un-acknowledged before it
+	// gives all back and reads again; 15 min by default. It is to be less than the
+	// broker's consumer_timeout, which is 30 min by default.
+	UnackedTimeout time.Duration `yaml:"unacked_timeout"`
 	// MaxMessage is the broker's max_message_size in octets, if it is not the
 	// default of its version (128 MiB before RabbitMQ 4, 16 MiB since).
 	MaxMessage int `yaml:"max_message"`
@@ -60,9 +64,10 @@ type sourceSettings struct {
 	Tap      string            `yaml:"tap"`
 	Bindings []bindingSettings `yaml:"bindings"`
 	// Stream is an existing stream to be read beside its other readers, and Start
-	// where a new relay begins: next (the default) or first.
-	Stream string `yaml:"stream"`
-	Start  string `yaml:"start"`
+	// where a new relay begins: now (the default), first, a time, an offset or an
+	// origin. Anything else begins now.
+	Stream string       `yaml:"stream"`
+	Start  bridge.Start `yaml:"start"`
 	// Queue is the existing queue of tap: queue, which Competes has to admit.
 	Queue    string `yaml:"queue"`
 	Competes bool   `yaml:"competes"`
@@ -113,6 +118,7 @@ func newSystem(name string, settings bridge.Decode) (*system, error) {
 	c := systemSettings{
 		Heartbeat: 10 * time.Second, ConnectTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		SetupTimeout: 30 * time.Second, ConfirmTimeout: 30 * time.Second,
+		UnackedTimeout: 15 * time.Minute,
 	}
 	if err := settings(&c); err != nil {
 		return nil, err
@@ -132,6 +138,8 @@ func newSystem(name string, settings bridge.Decode) (*system, error) {
 		return nil, fmt.Errorf("heartbeat is %v; want 2s to 1h", c.Heartbeat)
 	case min(c.ConnectTimeout, c.WriteTimeout, c.SetupTimeout, c.ConfirmTimeout) < time.Second:
 		return nil, errors.New("connect_timeout, write_timeout, setup_timeout and confirm_timeout are at least 1s")
+	case c.UnackedTimeout < 100*time.Millisecond:
+		return nil, errors.New("unacked_timeout is at least 100ms")
 	case c.MaxMessage < 0:
 		return nil, errors.New("max_message is not negative")
 	}
@@ -187,7 +195,10 @@ func (c *sourceSettings) validate() error {
 	default:
 		c.Tap = typeQuorum
 	}
-	if c.Stream != "" || c.Start != "" {
+	if err := c.validateStart(); err != nil {
+		return err
+	}
+	if c.Stream != "" {
 		return c.validateStream()
 	}
 	switch c.Tap {
@@ -239,20 +250,13 @@ func (c *sourceSettings) validateQueue() error {
 
 // validateStream checks the reading of an application's stream.
 func (c *sourceSettings) validateStream() error {
-	if c.Start == "" {
-		c.Start = "now"
-	}
 	switch {
-	case c.Stream == "":
-		return errors.New("start is for reading an existing stream; a tap of the bridge's own begins when it is made")
 	case c.Tap != typeStream || c.Queue != "" || c.Competes || len(c.Bindings) > 0:
 		return errors.New("stream names an existing stream: no other tap, queue or bindings beside it")
 	case c.MaxLength != 0 || c.MaxBytes != 0 || c.MaxAge != 0 || c.SegmentBytes != 0:
 		return errors.New("stream takes an existing stream as it is: no bounds")
 	case len(c.Stream) > 255:
 		return errors.New("stream: names have at most 255 octets")
-	case c.Start != "now" && c.Start != "first":
-		return fmt.Errorf("start: %q is not one of now, first", c.Start)
 	}
 	return c.validatePrefetch()
 }

@@ -68,7 +68,7 @@ type place struct {
 
 func newPlace(t adaptertest.T, at site, kind string) *place {
 	name := unique(t)
-	p := &place{t: t, at: at, kind: kind, id: bridge.Identity{Bridge: "conformance", Relay: name}, in: "in-" + name, target: "target-" + name}
+	p := &place{t: t, at: at, kind: kind, id: bridge.Identity{Bridge: name, Relay: "relay"}, in: "in-" + name, target: "target-" + name}
 	t.Cleanup(p.remove)
 	p.declare(func(ch *amqp.Channel) error {
 		if err := ch.ExchangeDeclare(p.in, "topic", true, false, false, false, nil); err != nil {
@@ -116,7 +116,7 @@ func (p *place) names() []string {
 		}
 		names = append(names, tapName(p.id, &c), tapName(p.id, &c, "dropped"), tapName(p.id, &c, "offsets"))
 	}
-	return append(names, ownName(p.id.Bridge, p.id.Relay, "checks"), ownName(p.id.Bridge, p.id.Relay, "others"))
+	return append(names, recordName(p.id.Bridge), ownName(p.id.Bridge, p.id.Relay, "checks"), ownName(p.id.Bridge, p.id.Relay, "others"))
 }
 
 func (p *place) remove() {

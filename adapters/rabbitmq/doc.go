@@ -20,7 +20,48 @@
 // read only if the configuration says that it competes.
 //
 // Nothing is ever requeued: what is not acknowledged comes back, in order, when
-// the connection has ended.
+// the connection has ended. A session that holds a message un-acknowledged for
+// long, or that is sent more octets than it may keep, ends by itself for that.
+//
+// # What a tap may change for applications
+//
+// An exchange of type direct, topic, fanout or headers gives each binding a copy
+// of its own. On those that choose among their bindings a tap would take messages
+// away, so it is refused; of other types, and where the broker tells the type only
+// to users who may configure the exchange, nothing is known, and the configuration
+// has to accept it. A message that only the tap matches no longer goes to an
+// alternate exchange, and its mandatory producer is not told of it: AMQP lists no
+// bindings, so a wildcard is taken as such a risk. An alternate exchange that a
+// policy sets cannot be seen. Through bindings between exchanges a tap sees what
+// reaches its own exchange, with the exchange and key it was published with.
+//
+// A policy that matches the tap's name can do harm that no argument prevents:
+// where both set a limit (message-ttl, expires, max-length, max-length-bytes,
+// max-age, delivery-limit), the smaller one holds. What a tap sets is its
+// overflow and where its oldest go; what falls out of the queue beside it goes
+// nowhere. Keep policies off names that begin with "crossfade.".
+//
+// From RabbitMQ 4 on a quorum queue gives messages of higher priority first. A
+// classic queue without x-max-priority and a stream do not: a quorum tap is
+// refused there unless the configuration accepts it.
+//
+// # What is the bridge's own
+//
+// AMQP lists nothing, so the bridge notes each thing, before it makes it, in a
+// stream of its own at that broker: one for all relays of a bridge, small, never
+// cut off, and not written to by a restart. What is noted and there is listed and
+// can be removed; what is not noted is somebody else's, whatever it is called.
+// Locks end with their connection and are not noted.
+//
+// # A tap that changes
+//
+// Other bindings are bound before those that are gone are unbound. Other arguments
+// or another type are another queue. The flow moves to it in one step, so that
+// every message is in exactly one of the two (see tapping.change); the old one is
+// read to its end, and only when all of it is acknowledged, and it has been empty
+// for a while, is it deleted and the new one read. So nothing is lost or repeated
+// and each key keeps its order. What fell out of the old tap stays, in its queue,
+// until the relay is removed.
 //
 // # Targets
 //

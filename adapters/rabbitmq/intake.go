@@ -2,15 +2,20 @@ package rabbitmq
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
-// An intake takes the deliveries of one channel and hands them on in batches.
-// The prefetch bounds it.
+// An intake takes the deliveries of one channel and hands them on in batches. The
+// prefetch bounds it in messages; in octets it is bounded by ending: AMQP has no
+// other way to ask for less, and all that it held is given back in order.
 type intake struct {
 	mu     sync.Mutex
 	queued []delivery // written by the reader
 	last   uint64     // the newest tag delivered
+	octets int        // of what is queued
+	most   int        // of octets; 0 is no bound
+	full   func(held int)
 	err    error
 	wake   chan struct{}
 
@@ -22,9 +27,30 @@ func newIntake() *intake { return &intake{wake: make(chan struct{}, 1)} }
 
 func (q *intake) deliver(d *delivery) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err != nil {
+		return // nobody can receive it any more
+	}
 	q.queued = append(q.queued, *d)
 	q.last = d.tag
-	q.mu.Unlock()
+	q.octets += len(d.body) + len(d.props)
+	if held := len(q.queued); q.most > 0 && q.octets > q.most && held > 1 {
+		q.full(held)
+		q.err = fmt.Errorf("rabbitmq: %d messages of %d octets in all came before they could be taken, and the intake takes %d: they are given back, and fewer are asked for", held, q.octets, q.most)
+		clear(q.queued)
+		q.queued = nil
+	}
+}
+
+// intakeOctets is how many octets may wait in an intake.
+const intakeOctets = 64 << 20
+
+// limit bounds the intake in octets. When it is full it ends, and full is told of
+// how many messages. One message is always taken.
+func (q *intake) limit(full func(held int)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.most, q.full = intakeOctets, full
 }
 
 // confirm is not for channels that consume.
@@ -109,7 +135,7 @@ func (q *intake) pending() bool {
 	clear(q.batch)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.batch, q.queued = q.queued, q.batch[:0]
+	q.batch, q.queued, q.octets = q.queued, q.batch[:0], 0
 	q.at = 0
 	return len(q.batch) > 0
 }

@@ -84,16 +84,15 @@ func (n *session) placed(ctx context.Context, stream, relay string, from, to uin
 		_ = n.bounded(ctx, "recall from "+stream, func(context.Context) error { r.close(); return nil }) // it has been read
 	}()
 	var found []bridge.Placed
+	next := from // where a message is that does not say so
 	for {
 		batch, err := r.soon(ctx, 1024)
 		if err != nil {
 			return nil, err
 		}
 		for i := range batch {
-			p, ours, err := readPlaced(&batch[i], relay)
-			if err != nil {
-				return nil, err
-			}
+			p, ours := readPlaced(&batch[i], next, relay)
+			next = p.Position + 1
 			if p.Position > to {
 				return found, nil
 			}
@@ -108,13 +107,15 @@ func (n *session) placed(ctx context.Context, stream, relay string, from, to uin
 }
 
 // readPlaced reads the ID and position of a message, and whether the relay
-// placed it.
-func readPlaced(d *delivery, relay string) (p bridge.Placed, ours bool, err error) {
-	if p.Position, err = offsetOf(d); err != nil {
-		return p, false, err
+// placed it. One that cannot be read is not the relay's, which writes what can be,
+// and is behind the one before it.
+func readPlaced(d *delivery, next uint64, relay string) (p bridge.Placed, ours bool) {
+	if offset, err := offsetOf(d); err == nil {
+		next = offset
 	}
+	p.Position = next
 	id := ""
-	err = eachHeader(d, func(name []byte, _ bridge.Type, value []byte) {
+	err := eachHeader(d, func(name []byte, _ bridge.Type, value []byte) {
 		switch string(name) {
 		case bridge.HopRelay:
 			ours = string(value) == relay
@@ -123,10 +124,8 @@ func readPlaced(d *delivery, relay string) (p bridge.Placed, ours bool, err erro
 		}
 	})
 	if err != nil || !ours || id == "" {
-		return p, false, err
+		return p, false
 	}
-	if p.ID, p.Key, err = bridge.ParseID(id); err != nil {
-		return p, false, nil // not written by this relay after all
-	}
-	return p, true, nil
+	p.ID, p.Key, err = bridge.ParseID(id)
+	return p, err == nil // if it is, not written by this relay after all
 }

@@ -29,6 +29,7 @@ func TestSettings(t *testing.T) {
 		"url: amqps://localhost\ntls: {cert: /none}":  "cert and key",
 		"url: amqp://localhost\nmax_message: -1":      "max_message",
 		"url: amqp://localhost\nsetup_timeout: 100ms": "at least 1s",
+		"url: amqp://localhost\nunacked_timeout: 1ms": "unacked_timeout",
 	} {
 		_, err := newSystem("s", settings(block))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
@@ -48,8 +49,9 @@ func TestSettings(t *testing.T) {
 		"tap: stream\nmax_length: 5\nbindings: [{exchange: x}]":    "max_length",
 		"tap: stream\nsegment_bytes: 1\nbindings: [{exchange: x}]": "segment_bytes",
 		"stream: s\ntap: quorum":                                   "existing stream",
-		"stream: s\nstart: middle":                                 "not one of now, first",
-		"start: now\nbindings: [{exchange: x}]":                    "existing stream",
+		"stream: s\nstart: middle":                                 "want now, first",
+		"start: first\nbindings: [{exchange: x}]":                  "begins when it is made",
+		"start: 5\nqueue: q\ncompetes: true":                       "has no positions",
 		"stream: s\nmax_bytes: 5":                                  "no bounds",
 		"bindings: [{exchange: x, arguments: {a: [1]}}]":           "want a text",
 		"bindings: [{exchange: " + strings.Repeat("x", 256) + "}]": "255",

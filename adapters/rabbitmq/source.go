@@ -14,9 +14,10 @@ type sourceOpener struct {
 	system   *system
 	id       bridge.Identity
 	settings sourceSettings
-	tap      string      // the queue that is read
-	dropped  string      // the queue that takes what falls out of the tap
-	made     atomic.Bool // the tap has been there since this opener was made
+	tap      string       // the queue that is read
+	dropped  string       // the queue that takes what falls out of the tap
+	made     atomic.Bool  // the tap has been there since this opener was made
+	fewer    atomic.Int64 // the prefetch, if messages are too large for the configured one
 }
 
 var (
@@ -63,6 +64,18 @@ func (o *sourceOpener) Traits() bridge.SourceTraits {
 	}
 	return t
 }
+
+// prefetch is the configured one, or less since messages were large.
+func (o *sourceOpener) prefetch() int {
+	if n := int(o.fewer.Load()); n > 0 {
+		return min(n, o.settings.Prefetch)
+	}
+	return o.settings.Prefetch
+}
+
+// overflowed is told how many messages filled the intake: as half as many are
+// asked for from the next session on.
+func (o *sourceOpener) overflowed(held int) { o.fewer.Store(int64(max(1, held/2))) }
 
 // Describe names the tap.
 func (o *sourceOpener) Describe() string {
@@ -115,7 +128,7 @@ func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, err
 		if found.kind() == typeStream {
 			return nil, bridge.Fatal(fmt.Errorf("rabbitmq: %s is a stream", o.tap), "Reading a stream takes nothing away from anyone: use a tap with bindings of its own.")
 		}
-		source, err := openQueue(n, o.tap, "", o.settings.Prefetch)
+		source, err := o.openQueue(n, o.tap, "")
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +156,7 @@ func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source,
 		}
 		source, d.empty, d.intake = s, s.atEnd, s.reader.intake
 	} else {
-		s, err := openQueue(n, tap.name, tap.name, o.settings.Prefetch)
+		s, err := o.openQueue(n, tap.name, tap.name)
 		if err != nil {
 			return nil, err
 		}

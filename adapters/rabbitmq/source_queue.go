@@ -25,6 +25,7 @@ type queueSource struct {
 	flushed time.Time   // when acknowledgements were last sent
 	later   *time.Timer // sends what waits; nil while nothing does
 	closed  bool
+	over    chan struct{} // closed by Close
 
 	asking asking
 }
@@ -45,23 +46,25 @@ var (
 )
 
 // openQueue subscribes to a queue that is there.
-func openQueue(n *session, queue, incarnation string, prefetch int) (*queueSource, error) {
+func (o *sourceOpener) openQueue(n *session, queue, incarnation string) (*queueSource, error) {
 	s := &queueSource{
-		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(),
+		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}},
 	}
+	s.intake.limit(o.overflowed)
 	ch, id, err := n.channel(s.intake)
 	if err != nil {
 		return nil, setupError("subscribe to "+queue, err)
 	}
 	s.channel = id
 	n.watch(ch, s.intake.end)
-	if err := ch.Qos(prefetch, 0, false); err != nil {
+	if err := ch.Qos(o.prefetch(), 0, false); err != nil {
 		return nil, setupError("prefetch on "+queue, err)
 	}
 	if _, err := ch.Consume(queue, "crossfade", false, false, false, false, amqp.Table{}); err != nil {
 		return nil, setupError("subscribe to "+queue, err)
 	}
+	n.start(func() { s.watchHeld(o.system.settings.UnackedTimeout) })
 	return s, nil
 }
 
@@ -165,7 +168,9 @@ func (s *queueSource) Close() error {
 	s.intake.end(bridge.ErrClosed)
 	s.ackMu.Lock()
 	first := !s.closed
-	s.closed = true
+	if s.closed = true; first {
+		close(s.over)
+	}
 	if s.later != nil {
 		s.later.Stop()
 	}

@@ -54,9 +54,10 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, tap, stre
 		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: tap, Incarnation: p.incarnation, Replayable: true}},
 	}
-	if s.reader, err = n.readStream(tap, int64(p.positions.next), o.settings.Prefetch); err != nil {
+	if s.reader, err = n.readStream(tap, int64(p.positions.next), o.prefetch()); err != nil {
 		return nil, err
 	}
+	s.reader.intake.limit(o.overflowed)
 	return s, nil
 }
 
@@ -93,26 +94,6 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, t
 		return nil, err
 	}
 	return p, p.begin(ctx, 0)
-}
-
-// beginning is where a new relay begins to read an application's stream. One
-// that is empty has never had a message: retention keeps the newest segment.
-func (o *sourceOpener) beginning(ctx context.Context, n *session) (uint64, error) {
-	found, err := n.queueArguments(o.tap)
-	if err != nil {
-		return 0, setupError(o.Describe(), err)
-	}
-	if kind := found.kind(); kind != typeStream && kind != "" {
-		return 0, bridge.Fatal(fmt.Errorf("rabbitmq: %s is a %s queue", o.tap, kind), "Read a queue with tap: queue, or by bindings of a tap of the bridge's own.")
-	}
-	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
-	switch {
-	case err != nil || empty:
-		return 0, err
-	case o.settings.Start == "first":
-		return n.first(ctx, o.tap)
-	}
-	return last + 1, nil
 }
 
 // notRemade makes sure that the stream has not been deleted and made again: the
