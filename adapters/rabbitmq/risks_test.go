@@ -120,3 +120,38 @@ func TestPriorities(t *testing.T) {
 		}
 	}
 }
+
+// Taps that are not refused give messages of mixed priorities in the order in which
+// they were published.
+func TestPrioritiesKeepTheirOrder(t *testing.T) {
+	n := sharedNode(t)
+	s := n.open(t)
+	version, _ := n.conn.Properties["version"].(string)
+	t.Logf("RabbitMQ %s", version)
+	for _, kind := range []string{typeClassic, typeStream, typeQuorum} {
+		x := n.exchange(t, unique(t), "topic")
+		o := n.source(t, s, n.identity(t), "tap: "+kind+"\naccept: [stream-headers]\nbindings: [{exchange: "+x+", routing_key: k}]")
+		src, err := o.Open(t.Context())
+		if kind == typeQuorum && !strings.HasPrefix(version, "3.") {
+			if bridge.ClassOf(err) != bridge.Stopping || !strings.Contains(bridge.HintOf(err), acceptPriorities) {
+				t.Errorf("a quorum tap: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = src.Close() // so that all wait in the queue together
+		ps := bodies(0, 200, 0)
+		for i := range ps {
+			ps[i].Priority = uint8(i * 7 % 11)
+		}
+		n.publish(t, x, ps...)
+		for i, d := range receive(t, openSource(t, o), len(ps)) {
+			if string(d.Body) != string(ps[i].Body) {
+				t.Errorf("%s: number %d is %s", kind, i, d.Body)
+				break
+			}
+		}
+	}
+}

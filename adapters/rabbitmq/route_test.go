@@ -20,7 +20,7 @@ func TestEveryTapToEveryTarget(t *testing.T) {
 				s := n.open(t)
 				id := n.identity(t)
 				from := n.exchange(t, unique(t), "topic")
-				tapOpener := n.source(t, s, id, "tap: "+tap+"\nbindings: [{exchange: "+from+", routing_key: '#'}]")
+				tapOpener := n.source(t, s, id, "tap: "+tap+"\naccept: [stream-headers, priorities]\nbindings: [{exchange: "+from+", routing_key: '#'}]")
 				src, err := tapOpener.Open(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -15,7 +15,7 @@ func TestADeletedQueueTapStopsTheRelay(t *testing.T) {
 	for _, kind := range []string{typeClassic, typeQuorum} {
 		id := n.identity(t)
 		x := n.exchange(t, unique(t), "topic")
-		block := "tap: " + kind + "\nbindings: [{exchange: " + x + ", routing_key: '#'}]"
+		block := "tap: " + kind + "\naccept: [stream-headers, priorities]\nbindings: [{exchange: " + x + ", routing_key: '#'}]"
 		remove := func(name string) {
 			t.Helper()
 			if _, err := n.channel(t).QueueDelete(name, false, false, false); err != nil {
@@ -49,7 +49,7 @@ func TestReceiptsOfAnotherSession(t *testing.T) {
 	s := n.open(t)
 	for _, kind := range []string{typeClassic, typeStream} {
 		x := n.exchange(t, unique(t), "topic")
-		o := n.source(t, s, n.identity(t), "tap: "+kind+"\nbindings: [{exchange: "+x+", routing_key: '#'}]")
+		o := n.source(t, s, n.identity(t), "tap: "+kind+"\naccept: [stream-headers, priorities]\nbindings: [{exchange: "+x+", routing_key: '#'}]")
 		first := openSource(t, o)
 		n.publish(t, x, bodies(0, 10, 10)...)
 		old := receipts(receive(t, first, 10))
