@@ -30,7 +30,7 @@ var rules = []rule{
 	{"~/dedupe", "github.com/zeebo/xxh3", "", "a leaf: downstream consumers use it as a library"},
 	{"~/bridge/drift", "", "", "pure: no clock, no goroutine, no I/O"},
 	{"~/bridge/cutover", "", "", "pure: facts in, phase and reasons out"},
-	{"~/bridge/relay", "~/bridge ~/ordering ~/dedupe", "~/adapters/memory ~/adapters/faulty", "knows sources and sinks by the contract only"},
+	{"~/bridge/relay", "~/bridge ~/ordering ~/dedupe", "~/adapters/memory ~/adapters/faulty ~/bridge/park", "knows sources and sinks by the contract only"},
 	{"~/bridge/park", "~/bridge", "~/adapters/memory", "knows journals by the contract only"},
 	{"~/bridge/identify", "~/bridge ~/dedupe github.com/tidwall/gjson", "", "key and ID of a message; knows no system"},
 	{"~/bridge/config", "~/bridge ~/bridge/identify github.com/spf13/viper github.com/spf13/pflag go.yaml.in/yaml/v3", "", "gets the adapters as a value and knows none"},

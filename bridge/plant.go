@@ -15,5 +15,8 @@ const (
 	BugGoOn             Bug = "go-on"              // log a failed publish and go on
 	BugToTheBack        Bug = "to-the-back"        // put a failed message behind later ones
 	BugHoldOff          Bug = "hold-off"           // do not ask whether the tap is still ours before sending
+	BugParkUnconfirmed  Bug = "park-unconfirmed"   // acknowledge what is parked before that is durable
+	BugRetryUnordered   Bug = "retry-unordered"    // let live messages go on while those parked before them are sent
+	BugHoldForgotten    Bug = "hold-forgotten"     // after a start, do not look which keys are held
 	BugUnorderedSend    Bug = "unordered-send"     // hand messages over in any order
 )

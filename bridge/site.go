@@ -52,3 +52,14 @@ func SiteError(relay, side string, was, is Site) error {
 	return Fatal(fmt.Errorf("relay %s: its %s was %q, and the configuration now says %q", relay, side, was, is),
 		"A relay's name stands for one source and one target. Give the relay another name, or let this one go with crossfade remove "+relay+" first.")
 }
+
+// A Recreatable opener says whether its configuration lets a relay go on where the
+// target was made anew. Openers of sinks whose Site has an incarnation have it.
+type Recreatable interface {
+	AcceptsRecreated() bool
+}
+
+// Equal says whether two sites say the same, incarnation included.
+func (s Site) Equal(other Site) bool {
+	return s.System == other.System && s.Incarnation == other.Incarnation && slices.Equal(s.Names, other.Names)
+}

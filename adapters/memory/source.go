@@ -209,8 +209,7 @@ func (s *source) take(into []bridge.Delivery) (int, error) {
 	s.out += n
 	t.delivered = max(t.delivered, s.next-1)
 	if n == 0 && st.ended && t.acked.next(0) > st.log.last {
-		s.end(io.EOF)
-		return 0, io.EOF
+		return 0, io.EOF // the session holds the tap until it is closed
 	}
 	s.waiting = n == 0
 	return n, nil

@@ -150,6 +150,9 @@ func (p *preflight) tapped(ctx context.Context, c *SourceConfig) *jetstream.Stre
 			p.warn(subject, fmt.Sprintf("nothing that it takes (%s) falls under %q", strings.Join(info.Config.Subjects, ", "), f), "Is the filter right?")
 		}
 	}
+	if most := info.Config.MaxConsumers; most > 0 {
+		p.warn(subject, fmt.Sprintf("it takes %d consumers at most and has %d; the tap is one more, as accepted", most, info.State.Consumers), "Raise max_consumers if the application makes consumers of its own.")
+	}
 	p.limits(subject, &info.Config)
 	return info
 }
@@ -205,6 +208,8 @@ func (p *preflight) progress(ctx context.Context, o *SourceOpener, info *jetstre
 		p.failed(subject, err, "")
 	case !found:
 		p.begins(ctx, subject, info, &o.config.Start)
+	case madeAgain(&o.config, info, m):
+		p.warn(subject, fmt.Sprintf("it is of a stream of that name created at %s; the relay will begin at the first message of this one, created at %s, as accepted", made(m.Created), made(info.Created)), "")
 	default:
 		s := &source{conn: p.conn, cfg: o.config, info: info}
 		if err := s.verify(ctx, point, m); err != nil {

@@ -256,3 +256,23 @@ func TestHoldingsWithoutJetStream(t *testing.T) {
 		t.Errorf("found %v", hs)
 	}
 }
+
+// While a relay is being removed, a process that starts it stands by.
+func TestRemovalAnswersForTheRelay(t *testing.T) {
+	o, _, srv := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
+	conn, err := srv.system(t).connect(t.Context(), "removal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.unowned(t.Context(), testIdentity); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := o.Open(t.Context()); err == nil {
+		s.Close()
+		t.Error("the relay starts while it is being removed")
+	} else if !strings.Contains(err.Error(), "standing by") {
+		t.Errorf("open: %v", err)
+	}
+	conn.Close()
+	openSource(t, o)
+}

@@ -170,6 +170,10 @@ func TestRecreatedSourceIsAccepted(t *testing.T) {
 	}
 	makeStream(t, js, jetstream.StreamConfig{Name: "A", Subjects: []string{"a.>"}})
 	publish(t, js, "a.x", 4, 5)
+	f := o.(bridge.Checker).Check(t.Context())
+	if last := f[len(f)-1]; last.Level != bridge.Warn || !strings.Contains(last.Text, "first message of this one") {
+		t.Errorf("check: %v %s", last.Level, last.Text)
+	}
 	if got := bodiesOf(take(t, openSource(t, o), 2)); got != "4 5" {
 		t.Errorf("got %s", got)
 	}

@@ -160,7 +160,7 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 		return err
 	}
 	switch {
-	case found && s.cfg.Accept.Has(acceptRecreated) && m.Stream == s.info.Config.Name && !m.Created.Equal(s.info.Created):
+	case found && madeAgain(&s.cfg, s.info, m):
 		m = s.beginFirst()
 	case found:
 		err = s.verify(ctx, point, m)
@@ -178,6 +178,12 @@ func (s *source) claim(ctx context.Context, o *SourceOpener) error {
 		s.floor.time = m.Time.UnixNano()
 	}
 	return nil
+}
+
+// madeAgain says that the stream is another one than the relay has read, and that
+// this is accepted.
+func madeAgain(c *SourceConfig, info *jetstream.StreamInfo, m mark) bool {
+	return c.Accept.Has(acceptRecreated) && m.Stream == info.Config.Name && !m.Created.Equal(info.Created)
 }
 
 // verify compares the checkpoint with the stream as it is now.

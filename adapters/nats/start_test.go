@@ -164,5 +164,9 @@ func TestStartIsRefused(t *testing.T) {
 func TestBoundOnConsumers(t *testing.T) {
 	o, _, srv := tapOf(t, SourceConfig{}, jetstream.StreamConfig{MaxConsumers: 3})
 	openFails(t, o, "takes 3 consumers", "accept: [consumers]")
-	openSource(t, srv.system(t).from(t, SourceConfig{Stream: "A", Accept: bridge.Accepts{acceptConsumers}}))
+	accepting := srv.system(t).from(t, SourceConfig{Stream: "A", Accept: bridge.Accepts{acceptConsumers}})
+	if f := fmt.Sprint(accepting.(bridge.Checker).Check(t.Context())); !strings.Contains(f, "the tap is one more, as accepted") {
+		t.Errorf("check: %s", f)
+	}
+	openSource(t, accepting)
 }

@@ -112,7 +112,7 @@ func (l *loader) failedWithin(path string) bool {
 }
 
 func (l *loader) checkRelay(at string, r *Relay) {
-	l.checkWord(at+".park", r.Park, ParkSkip, ParkStop)
+	l.checkWord(at+".park", r.Park, ParkHold, ParkSkip, ParkStop)
 	l.checkWord(at+".order", r.Order, OrderKey, OrderNone)
 	if r.ParkFile != "" && r.Park == ParkStop {
 		l.failAt(at+".park_file", "has no effect with park: stop; take one of the two away")
@@ -140,7 +140,7 @@ func (l *loader) failIdentify(at string, err error) {
 }
 
 func (l *loader) checkLimits(at string, m *Limits) {
-	for name, v := range map[string]int64{"debt": int64(m.Debt), "bytes": int64(m.Bytes), "window": int64(m.Window), "batch": int64(m.Batch)} {
+	for name, v := range map[string]int64{"debt": int64(m.Debt), "bytes": int64(m.Bytes), "window": int64(m.Window), "batch": int64(m.Batch), "parked": int64(m.Parked)} {
 		if n := l.places[at+"."+name]; n != nil && v < 1 && n.ShortTag() != "!!null" && !l.failedWithin(at+"."+name) {
 			l.failAt(at+"."+name, "want at least 1")
 		}

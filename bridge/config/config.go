@@ -54,8 +54,9 @@ type Relay struct {
 	To   Endpoint     `yaml:"to"`
 	Key  identify.Key `yaml:"key"`
 	ID   identify.ID  `yaml:"id"`
-	// Park is what becomes of a message that can never be delivered: "skip" sets
-	// it aside at the incumbent and goes on, "stop" stops the relay.
+	// Park is what becomes of a message that can never be delivered: "hold-key"
+	// sets it aside at the incumbent, and later messages of its key behind it;
+	// "skip" goes on with them; "stop" stops the relay.
 	Park string `yaml:"park"`
 	// ParkFile is where messages are set aside when the incumbent keeps no
 	// journals. A relative path is relative to the folder of the file.
@@ -72,7 +73,20 @@ type Relay struct {
 	Place string `yaml:"-"`
 }
 
-func (r *Relay) setDefaults() { r.Park, r.Order = ParkSkip, OrderKey }
+func (r *Relay) setDefaults() { r.Park, r.Order = ParkHold, OrderKey }
+
+// Holds says that messages wait behind a parked one of their key.
+func (r *Relay) Holds() bool { return r.Park == ParkHold && r.Order == OrderKey }
+
+// Relay gives the relay of that name; nil if there is none.
+func (c *Config) Relay(name string) *Relay {
+	for _, r := range c.Relays {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
 
 // An Endpoint is one side of a relay.
 type Endpoint struct {
@@ -88,6 +102,7 @@ type Limits struct {
 	Bytes      Size          `yaml:"bytes"`
 	Window     int           `yaml:"window"`
 	Batch      int           `yaml:"batch"`
+	Parked     int           `yaml:"parked"`
 	Drain      time.Duration `yaml:"drain"`
 	Backoff    time.Duration `yaml:"backoff"`
 	BackoffMax time.Duration `yaml:"backoff_max"`
@@ -95,6 +110,7 @@ type Limits struct {
 
 // What becomes of messages that can never be delivered.
 const (
+	ParkHold = "hold-key"
 	ParkSkip = "skip"
 	ParkStop = "stop"
 )

@@ -57,7 +57,7 @@ func TestValuesArrive(t *testing.T) {
 	if r.Place != "testdata/good/full.yaml:37" || r.Source == nil || r.Sink == nil || r.Identity.String() != "plant-7/telemetry" {
 		t.Errorf("place %s, source %v, sink %v, identity %s", r.Place, r.Source, r.Sink, r.Identity)
 	}
-	if b := c.Relays[1]; b.Park != ParkSkip || b.Limits != (Limits{}) {
+	if b := c.Relays[1]; b.Park != ParkHold || b.Limits != (Limits{}) {
 		t.Errorf("defaults: park %q, limits %+v", b.Park, b.Limits)
 	}
 }

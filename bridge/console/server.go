@@ -14,6 +14,9 @@ import (
 type Options struct {
 	// Status gives the bridge at the moment of the call. Safe for concurrent use.
 	Status func() *Status
+	// Look makes the relay of that name read anew what is parked, and says whether
+	// there is one.
+	Look func(relay string) bool
 	// Metrics serves /metrics.
 	Metrics http.Handler
 }
@@ -29,12 +32,25 @@ func Handler(o Options) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(o.Status()) // the caller went away
 	})
+	mux.HandleFunc("POST /api/v1/relays/{relay}/look", func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case req.Header.Get(lookHeader) == "": // a page in somebody's browser cannot set it
+			text(w, http.StatusForbidden, "want the header "+lookHeader+"\n")
+		case o.Look(req.PathValue("relay")):
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			text(w, http.StatusNotFound, "there is no relay of that name\n")
+		}
+	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "")
 		_ = WriteText(w, o.Status()) // the caller went away
 	})
 	return mux
 }
+
+// lookHeader is what a request that changes something has to carry.
+const lookHeader = "X-Crossfade"
 
 // ready names the relays that do not get on.
 func ready(w http.ResponseWriter, s *Status) {

@@ -36,6 +36,11 @@ type Relay struct {
 	Debt      int     `json:"debt"`
 	DebtLimit int     `json:"debt_limit"`
 	Backlog   Backlog `json:"backlog"`
+	// ParkedNow is how many messages are parked and not done with, HeldKeys how many
+	// keys wait behind some of them.
+	ParkedNow   int        `json:"parked_now"`
+	ParkedSince *time.Time `json:"parked_since,omitempty"`
+	HeldKeys    int        `json:"held_keys"`
 	// KeyMissing and IDMissing count messages without what the settings name.
 	KeyMissing uint64     `json:"key_missing"`
 	IDMissing  uint64     `json:"id_missing"`
@@ -104,6 +109,7 @@ func Summarise(r *telemetry.Reading) Relay {
 		},
 		KeyMissing: r.Missing.KeyMissing, IDMissing: r.Missing.IDMissing, Retries: r.Retries, Reconnects: r.Reconnects,
 		LastPlaced: known(r.LastPlaced),
+		ParkedNow:  r.ParkedNow, ParkedSince: known(r.ParkedSince), HeldKeys: r.HeldKeys,
 	}
 }
 

@@ -33,3 +33,25 @@ func backlogOf(ctx context.Context, session bridge.Source) (b bridge.Backlog, as
 	b, err = l.Backlog(ctx)
 	return b, true, err
 }
+
+// siteOf asks an opener what it reads or writes; false if it cannot say.
+func siteOf(ctx context.Context, opener any) (site bridge.Site, known bool, err error) {
+	s, ok := opener.(bridge.Sited)
+	if !ok {
+		return site, false, nil
+	}
+	site, err = s.Site(ctx)
+	return site, true, err
+}
+
+// acceptsRecreated says whether a relay may go on where its target was made anew.
+func acceptsRecreated(opener bridge.SinkOpener) bool {
+	r, ok := opener.(bridge.Recreatable)
+	return ok && r.AcceptsRecreated()
+}
+
+// keeperOf gives who knows what the bridge made at a system; nil if nobody does.
+func keeperOf(s bridge.System) bridge.Keeper {
+	k, _ := s.(bridge.Keeper)
+	return k
+}

@@ -44,6 +44,7 @@ func Check(ctx context.Context, c *config.Config) []RelayFinding {
 		}
 		out = append(out, promises(r)...)
 	}
+	out = append(out, orphans(ctx, c)...)
 	return append(out, loops(c.Relays)...)
 }
 

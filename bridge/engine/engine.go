@@ -116,7 +116,7 @@ func (e *Engine) serve(ctx context.Context) (<-chan error, error) {
 		e.options.Listening(l.Addr())
 	}
 	registry := telemetry.NewRegistry(e.options.Build, e.Readings)
-	h := console.Handler(console.Options{Status: e.Status, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{})})
+	h := console.Handler(console.Options{Status: e.Status, Look: e.Look, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{})})
 	go func() {
 		err := console.Serve(ctx, l, h)
 		if err != nil {
@@ -156,4 +156,16 @@ func (e *Engine) Status() *console.Status {
 		s.Ready = s.Ready && readings[i].Ready()
 	}
 	return s
+}
+
+// Look makes a relay read anew what is parked. It is false if there is no relay of
+// that name.
+func (e *Engine) Look(relay string) bool {
+	for _, r := range e.relays {
+		if r.config.Name == relay {
+			r.relay.Look()
+			return true
+		}
+	}
+	return false
 }

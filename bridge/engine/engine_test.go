@@ -321,7 +321,7 @@ func TestParking(t *testing.T) {
 				return park.OpenFile(b.config.Relays[0].ParkFile)
 			})
 			n := 0
-			err := place.Each(t.Context(), func(p *park.Parked) error {
+			err := place.Each(t.Context(), func(p *bridge.Parked) error {
 				n++
 				if p.Reason != bridge.ReasonOversized || len(p.Message.Body) != 100 {
 					t.Errorf("parked %+v", p)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type running struct {
 	relay      *relay.Relay
 	identifier *identify.Identifier
 	place      *park.Place // nil where the relay stops instead
+	claim      *claim
 
 	mu       sync.Mutex // guards what follows; not held across I/O
 	session  bridge.Source
@@ -39,30 +41,31 @@ func assemble(c *config.Relay, kinds map[string]string, log *slog.Logger) (*runn
 		from:       telemetry.Side{System: c.From.System, Kind: kinds[c.From.System], What: c.Source.Describe()},
 		to:         telemetry.Side{System: c.To.System, Kind: kinds[c.To.System], What: c.Sink.Describe()},
 		identifier: identifier,
-		place:      placeOf(c),
+		place:      Place(c),
+		claim:      newClaim(c, log),
 		progress:   telemetry.Progress{SourceTime: traits.SourceTime},
 	}
 	cfg := relay.Config{
 		Identity: c.Identity,
 		Source:   r.open, SourceTraits: traits,
-		Sink: c.Sink.Open, SinkTraits: c.Sink.Traits(),
+		Sink: r.openSink, SinkTraits: c.Sink.Traits(),
 		Identify: identifier.Identify,
 		Limits: relay.Limits{
-			Debt: c.Limits.Debt, Bytes: int(c.Limits.Bytes), Window: c.Limits.Window, Batch: c.Limits.Batch,
+			Debt: c.Limits.Debt, Bytes: int(c.Limits.Bytes), Window: c.Limits.Window, Batch: c.Limits.Batch, Parked: c.Limits.Parked,
 			Drain: c.Limits.Drain, Backoff: c.Limits.Backoff, BackoffMax: c.Limits.BackoffMax,
 		},
 		Log: log,
 	}
 	if r.place != nil {
-		cfg.Park = r.place.Park
+		cfg.Parking, cfg.Hold = r.place, c.Holds()
 	}
 	r.relay, err = relay.New(cfg)
 	return r, err
 }
 
-// placeOf gives where the relay parks: at the incumbent, in a file where that
-// keeps no journals, or nowhere.
-func placeOf(c *config.Relay) *park.Place {
+// Place gives where a relay parks: at the incumbent, in a file where that keeps no
+// journals; nil if nowhere.
+func Place(c *config.Relay) *park.Place {
 	journals := journalsOf(c.Source)
 	switch {
 	case c.Park == config.ParkStop:
@@ -75,15 +78,31 @@ func placeOf(c *config.Relay) *park.Place {
 	return nil
 }
 
-// open opens a session and remembers it, to be asked what waits.
+// open opens a session and remembers it, to be asked what waits. Whoever has the
+// tap may look whether the relay's name stands for it.
 func (r *running) open(ctx context.Context) (bridge.Source, error) {
 	s, err := r.config.Source.Open(ctx)
-	if err == nil {
-		r.mu.Lock()
-		r.session = s
-		r.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	if err := r.claim.source(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	r.mu.Lock()
+	r.session = s
+	r.mu.Unlock()
+	return s, nil
+}
+
+func (r *running) openSink(ctx context.Context) (bridge.Sink, error) {
+	s, err := r.config.Sink.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.claim.sink(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // run runs the relay until ctx ends or nothing can mend it.

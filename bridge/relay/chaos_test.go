@@ -19,12 +19,16 @@ import (
 // replaced, brokers that cut and forget, and a verdict over the two streams.
 type history struct {
 	seed      uint64
-	messages  int
+	messages  int // to produce
+	produced  int
 	keys      int
 	sink      memory.SinkConfig
 	slack     int
 	debt      int
 	anySubset bool
+	poison    bool         // the candidate refuses some, which hold their keys
+	running   *relay.Relay // the latest
+	more      func() bool  // if set, whether something is left although the input is exhausted
 	mu        sync.Mutex
 	struck    map[string]int // faults by kind
 	unbalance string
@@ -70,22 +74,32 @@ func (h *history) run(t *testing.T) (v verdict) {
 		out := candidate.Stream("target")
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 		defer cancel()
-		var wg sync.WaitGroup
-		defer wg.Wait()
-		wg.Go(func() { h.produce(rng, in) })
-		h.disturb(ctx, rand.New(rand.NewPCG(h.seed, 2)), &wg, incumbent, candidate)
+		h.act(ctx, rng, 2, incumbent, candidate, func() { h.produce(rng, in) })
 		v = compare(in.All(), out.All(), nil)
 	})
 	return v
 }
 
+// act does something while processes of the bridge come and go, until one of them
+// is through with everything.
+func (h *history) act(ctx context.Context, rng *rand.Rand, stream uint64, incumbent, candidate *memory.Broker, meanwhile func()) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(meanwhile)
+	h.disturb(ctx, rand.New(rand.NewPCG(h.seed, stream)), &wg, incumbent, candidate)
+}
+
 // produce puts bursts of messages; now and then a producer repeats itself.
 func (h *history) produce(rng *rand.Rand, in *memory.Stream) {
 	var recent []bridge.Message
-	for n := 0; n < h.messages; {
+	for n, until := h.produced, h.produced+h.messages; n < until; {
 		for range 1 + rng.IntN(40) {
 			key := fmt.Sprintf("metric-%d", int(float64(h.keys)*rng.Float64()*rng.Float64()))
 			m := bridge.Message{Key: key, ID: producerID(fmt.Sprint(n)), Body: fmt.Appendf(nil, "value %d", n%7)}
+			if h.poison && rng.IntN(60) == 0 {
+				m.Body = []byte(tooLarge)
+				h.strike("poison")
+			}
 			if len(recent) > 0 && rng.IntN(12) == 0 {
 				m = recent[rng.IntN(len(recent))]
 			}
@@ -94,6 +108,7 @@ func (h *history) produce(rng *rand.Rand, in *memory.Stream) {
 				recent = recent[1:]
 			}
 			n++
+			h.produced = n
 		}
 		time.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
 	}
@@ -111,6 +126,9 @@ func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGrou
 		done := make(chan struct{})
 		run, stop := context.WithCancel(ctx)
 		r := h.relay(p, incumbent, candidate)
+		h.mu.Lock()
+		h.running = r
+		h.mu.Unlock()
 		wg.Go(func() {
 			defer close(done)
 			if err := r.Run(run); err != nil && ctx.Err() == nil {
@@ -122,7 +140,10 @@ func (h *history) disturb(ctx context.Context, rng *rand.Rand, wg *sync.WaitGrou
 		})
 		if h.live(ctx, rng, done, incumbent, candidate) {
 			stop()
-			return
+			if h.more == nil || ctx.Err() != nil || !h.more() {
+				return
+			}
+			continue
 		}
 		switch {
 		case rng.IntN(2) == 0: // it stops, and wakes beside its successor
@@ -201,10 +222,14 @@ func (h *history) relay(p *process, incumbent, candidate *memory.Broker) *relay.
 	if err != nil {
 		panic(err)
 	}
-	r, err := relay.New(relay.Config{
+	cfg := relay.Config{
 		Identity: id, Source: p.source(src.Open), SourceTraits: src.Traits(), Sink: p.sink(dst.Open), SinkTraits: dst.Traits(),
 		Limits: relay.Limits{Batch: 16, Drain: time.Second, Debt: h.debt, Window: 100000},
-	})
+	}
+	if h.poison {
+		cfg.Parking, cfg.Hold = p.parking(h.place(incumbent)), true
+	}
+	r, err := relay.New(cfg)
 	if err != nil {
 		panic(err)
 	}

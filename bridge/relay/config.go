@@ -26,13 +26,28 @@ type Config struct {
 	// set them. Called by the receiving goroutine only.
 	Identify func(*bridge.Delivery)
 
-	// Park stores a message that can never be delivered; nil is returned once
-	// that is durable. Calls do not overlap. A nil Park stops the relay at the
-	// first Reject.
-	Park func(ctx context.Context, m *bridge.Message, reason bridge.Reason, cause error) error
+	// Parking is where messages are set aside that can never be delivered. A nil
+	// Parking stops the relay at the first Reject.
+	Parking Parking
+	// Hold parks the later messages of a key behind a parked one. // I2
+	Hold bool
 
 	Limits Limits
 	Log    *slog.Logger
+}
+
+// A Parking keeps what a relay sets aside. Its calls do not overlap.
+type Parking interface {
+	// Each calls f with every message that is parked, by this process or another,
+	// oldest first, and with those that are Done but were placed lately.
+	Each(ctx context.Context, f func(*bridge.Parked) error) error
+	// Park stores messages, in order, and sets their Ref. They are durable when nil
+	// is returned; after an error some may be.
+	Park(ctx context.Context, parked []bridge.Parked) error
+	// Placed notes durably that the candidate has confirmed what was parked.
+	Placed(ctx context.Context, refs []string) error
+	// Refused notes durably that a message was sent again, and refused again.
+	Refused(ctx context.Context, ref string, reason bridge.Reason, cause string) error
 }
 
 // Limits bound a relay. Zero values mean the defaults.
@@ -49,6 +64,9 @@ type Limits struct {
 	Window int
 	// Batch is how many messages are received at once. Default 512.
 	Batch int
+	// Parked is how many messages may be parked and not done with before the relay
+	// stops. Default 100,000.
+	Parked int
 	// Drain is how long a stop waits for what is in flight. Default 10 s.
 	Drain time.Duration
 	// Backoff and BackoffMax space the attempts after a failure. Defaults 50 ms
@@ -60,7 +78,7 @@ func (l *Limits) setDefaults() {
 	for _, d := range []struct {
 		v *int
 		n int
-	}{{&l.Debt, 16384}, {&l.Bytes, 32 << 20}, {&l.Window, 262144}, {&l.Batch, 512}} {
+	}{{&l.Debt, 16384}, {&l.Bytes, 32 << 20}, {&l.Window, 262144}, {&l.Batch, 512}, {&l.Parked, 100_000}} {
 		if *d.v == 0 {
 			*d.v = d.n
 		}
@@ -77,8 +95,8 @@ func (l *Limits) setDefaults() {
 
 func (l *Limits) validate() error {
 	switch {
-	case l.Debt < 1, l.Bytes < 1, l.Window < 1, l.Batch < 1:
-		return errors.New("limits: debt, bytes, window and batch are at least 1")
+	case l.Debt < 1, l.Bytes < 1, l.Window < 1, l.Batch < 1, l.Parked < 1:
+		return errors.New("limits: debt, bytes, window, batch and parked are at least 1")
 	case l.Drain < 0, l.Backoff < 0, l.BackoffMax < l.Backoff:
 		return errors.New("limits: durations are not negative, and backoff_max is at least backoff")
 	}
@@ -109,7 +127,9 @@ func New(cfg Config) (*Relay, error) {
 	r := &Relay{
 		cfg: cfg, log: cfg.Log.With("relay", cfg.Identity.Relay), state: StateStarting,
 		acker: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), look: make(chan struct{}, 1), retried: make(chan struct{}, 1),
 	}
+	r.turn <- struct{}{}
 	r.debtLimit, r.recallCount = debt, recall
 	r.ledger.init(debt, cfg.Limits)
 	return r, nil

@@ -21,13 +21,16 @@ type lane struct {
 	inbox    fifo[entry]           // received, in order
 	gate     *ordering.Gate[entry] // at most one of a key in flight; nil where a prefix survives
 	ready    fifo[entry]           // admitted and through the gate, to be sent before the inbox
+	resumed  fifo[entry]           // kept back by a hold, and before the inbox
 	sent     fifo[entry]           // handed to the session, in order
 	refusals []refusal
 
-	failure error // why the session ended, if it did
-	proving bool  // the session has to settle something before the link counts as up
-	moved   bool  // something was settled in this session
-	link    link
+	failure   error // why the session ended, if it did
+	fenced    bool  // a session was opened since that of the source was
+	quiescing bool  // it waits until nothing is under way
+	proving   bool  // the session has to settle something before the link counts as up
+	moved     bool  // something was settled in this session
+	link      link
 
 	wake chan struct{} // there is something to look at
 	out  []*bridge.Message
@@ -100,7 +103,7 @@ func (l *lane) session(ctx context.Context) (moved bool, err error) {
 	if refused == nil {
 		return moved, aboutNothing(err)
 	}
-	if perr := l.park(ctx, refused, err); perr != nil {
+	if perr := l.park(ctx, []refusal{{*refused, err}}); perr != nil {
 		return moved, perr
 	}
 	return moved, err
@@ -120,11 +123,13 @@ func aboutNothing(err error) error {
 func (l *lane) opened() {
 	l.r.mu.Lock()
 	l.proving = l.link.err != nil && l.inbox.len() > 0
+	l.fenced = true
 	proving := l.proving
 	l.r.mu.Unlock()
 	if !proving {
 		l.r.linkUp(&l.link)
 	}
+	signal(l.r.retried)
 }
 
 // verdict is why the session ended: what the session reported comes before what
@@ -158,7 +163,10 @@ func (l *lane) recall(ctx context.Context, sink bridge.Sink) error {
 		return nil
 	}
 	var found []dedupe.Fingerprint
-	err := rc.Recall(ctx, l.index, l.r.recallCount, func(p bridge.Placed) {
+	l.r.mu.Lock()
+	n := min(l.r.recallCount+l.r.lot.done, l.r.cfg.SinkTraits.Recall)
+	l.r.mu.Unlock()
+	err := rc.Recall(ctx, l.index, n, func(p bridge.Placed) {
 		if p.ID.Suppresses() {
 			found = append(found, fingerprint(p.ID, p.Key))
 		}
@@ -193,10 +201,8 @@ func (l *lane) pump(ctx context.Context, target bridge.Lane) error {
 		if err != nil {
 			return err
 		}
-		for i := range refusals {
-			if err := l.park(ctx, &refusals[i].e, refusals[i].err); err != nil {
-				return err
-			}
+		if err := l.park(ctx, refusals); err != nil {
+			return err
 		}
 		if len(l.out) == 0 {
 			if len(refusals) > 0 {
@@ -215,7 +221,8 @@ func (l *lane) pump(ctx context.Context, target bridge.Lane) error {
 	}
 }
 
-// fill takes what may be sent now into l.out and l.sent, up to a batch.
+// fill takes what may be sent now into l.out and l.sent, up to a batch. It gives
+// what is to be parked.
 func (l *lane) fill() ([]refusal, error) {
 	r := l.r
 	l.out = l.out[:0]
@@ -227,30 +234,71 @@ func (l *lane) fill() ([]refusal, error) {
 	}
 	refusals := l.refusals
 	l.refusals = nil
-	for len(l.out) < r.cfg.Limits.Batch {
-		var e entry
-		switch {
-		case l.ready.len() > 0:
-			e = l.ready.pop()
-		case l.inbox.len() > 0:
-			e = l.inbox.pop()
+	parking := r.lot.waiting > 0
+	for len(l.out)+len(refusals) < r.cfg.Limits.Batch {
+		e, fresh, ok := l.next()
+		if !ok {
+			break
+		}
+		if fresh {
 			if now.IsZero() && !e.d.Expires.IsZero() {
 				now = time.Now()
 			}
-			if !r.ledger.admit(&e, now) {
+			if parking && l.isParked(&e) || !r.ledger.admit(&e, now) || !l.enter(&e) {
 				continue
 			}
-			if l.gate != nil && !l.gate.Enter(e.key, e) {
+		}
+		if parking {
+			switch l.berth(&e) {
+			case berthPark:
+				refusals = append(l.undefer(refusals, &e), refusal{e, errHeld})
+				continue
+			case berthTaken:
 				continue
 			}
-		default:
-			return refusals, nil
 		}
 		e.flags |= sent
 		l.sent.push(e)
 		l.out = append(l.out, &e.d.Message)
 	}
 	return refusals, nil
+}
+
+// next takes the entry whose turn it is; fresh says that it is not admitted yet.
+func (l *lane) next() (e entry, fresh, ok bool) {
+	switch {
+	case l.ready.len() > 0:
+		return l.ready.pop(), false, true
+	case l.resumed.len() > 0:
+		return l.resumed.pop(), true, true
+	case l.inbox.len() > 0:
+		return l.inbox.pop(), true, true
+	}
+	return e, false, false
+}
+
+// enter brings an entry to the gate, and says whether it is let through.
+func (l *lane) enter(e *entry) bool {
+	if l.gate == nil {
+		return true
+	}
+	if !l.gate.Enter(e.key, *e) {
+		return false
+	}
+	e.flags |= gated
+	return true
+}
+
+// leave lets the next of the entry's key through the gate.
+func (l *lane) leave(e *entry) {
+	if e.flags&gated == 0 {
+		return
+	}
+	e.flags &^= gated
+	if next, ok := l.gate.Leave(e.key); ok {
+		next.flags |= gated
+		l.ready.push(next)
+	}
 }
 
 // send hands l.out to the session. What was not taken goes back to ready, and
@@ -282,10 +330,39 @@ func (l *lane) send(ctx context.Context, target bridge.Lane) error {
 		}
 	}
 	r.mu.Unlock()
-	if refused {
-		return l.park(ctx, &left[0], err)
+	if !refused {
+		return err
 	}
-	return err
+	one := []refusal{{left[0], err}}
+	if err := l.quiesce(ctx); err != nil {
+		l.unpark(one)
+		return err
+	}
+	return l.park(ctx, one)
+}
+
+// quiesce waits until everything that was sent is settled, where later messages of
+// a key are parked behind a refused one: an earlier one that had to be sent again
+// would be among them. // I2
+func (l *lane) quiesce(ctx context.Context) error {
+	r := l.r
+	if !r.cfg.Hold || l.gate != nil { // behind a gate none of the key is under way
+		return nil
+	}
+	for {
+		r.mu.Lock()
+		l.quiescing = l.failure == nil && l.sent.len() > 0
+		quiescing, failure := l.quiescing, l.failure
+		r.mu.Unlock()
+		if !quiescing {
+			return failure
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // settled takes what the session reports. It is called on the adapter's
@@ -315,7 +392,7 @@ func (l *lane) settled(n int, placements []bridge.Placement, err error) {
 	if err != nil {
 		l.failure = err
 	}
-	look := err != nil || l.ready.len() > 0 || len(l.refusals) > 0
+	look := err != nil || l.ready.len() > 0 || len(l.refusals) > 0 || l.quiescing && l.sent.len() == 0
 	r.unlockAndCollect()
 	if look {
 		signal(l.wake)
@@ -327,14 +404,8 @@ func (l *lane) settled(n int, placements []bridge.Placement, err error) {
 
 // settle ends an entry and lets the next of its key through the gate.
 func (l *lane) settle(e *entry, how outcome) {
-	key := e.key
 	l.r.ledger.settle(e, how)
-	if l.gate == nil {
-		return
-	}
-	if next, ok := l.gate.Leave(key); ok {
-		l.ready.push(next)
-	}
+	l.leave(e)
 }
 
 // requeue puts back, in order of receipt, what the ended session did not settle.
@@ -359,6 +430,9 @@ func (l *lane) requeue(rejected bool) (moved bool, refused *entry) {
 	for l.ready.len() > 0 {
 		left = append(left, l.ready.pop())
 	}
+	for l.resumed.len() > 0 {
+		left = append(left, l.resumed.pop())
+	}
 	if l.gate != nil {
 		l.gate.Drain(func(e entry) { left = append(left, e) })
 		l.gate.Reset()
@@ -378,26 +452,48 @@ func (l *lane) requeue(rejected bool) (moved bool, refused *entry) {
 		left = slices.DeleteFunc(left, func(e entry) bool { return e.flags&sent != 0 })
 	}
 	for _, e := range left {
+		e.flags &^= gated
 		l.inbox.push(e)
 	}
+	if refused != nil {
+		refused.flags &^= gated
+	}
+	l.quiescing = false
 	moved, l.moved = l.moved, false
 	l.failure, l.refusals = nil, nil
 	return moved, refused
 }
 
-// park sets a refused entry aside and settles it. // I1: durably, before the ack
-func (l *lane) park(ctx context.Context, e *entry, cause error) error {
-	reason := bridge.ReasonOf(cause)
-	if err := l.r.park(ctx, &l.link, &e.d.Message, reason, cause); err != nil {
-		l.r.mu.Lock()
-		l.ready.push(*e) // unsettled: it is given back or refused again
-		l.r.mu.Unlock()
+// park sets refused entries aside and settles them. // I1: durably, before the ack
+func (l *lane) park(ctx context.Context, refused []refusal) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	if err := l.r.park(ctx, &l.link, refused); err != nil {
+		l.unpark(refused)
 		return err
 	}
 	l.r.mu.Lock()
 	defer l.r.unlockAndCollect()
-	l.settle(e, parked)
+	for i := range refused {
+		e := &refused[i].e
+		if e.flags&again != 0 {
+			l.stays(e)
+			continue
+		}
+		l.settle(e, parked)
+	}
 	return nil
+}
+
+// unpark leaves unsettled what could not be parked: it is given back, or refused
+// again.
+func (l *lane) unpark(refused []refusal) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	for i := range refused {
+		l.ready.push(refused[i].e)
+	}
 }
 
 func signal(c chan struct{}) {

@@ -16,6 +16,7 @@ type entry struct {
 	seq    uint64 // of the relay: the order of receipt
 	fp     dedupe.Fingerprint
 	key    uint64 // hash of the key, where a gate needs it
+	shard  int32  // of the source, which keeps what has no key in order
 	flags  entryFlags
 }
 
@@ -25,6 +26,8 @@ const (
 	hasFingerprint entryFlags = 1 << iota // fp may suppress repeats
 	admitted                              // it is the one in flight with that fp
 	sent                                  // it was handed to a lane at least once
+	gated                                 // it is the one of its key that the gate let through
+	again                                 // it was parked, and is sent again
 )
 
 // A batch is memory for deliveries, filled from the front by as many Receives as
@@ -110,7 +113,7 @@ func (l *ledger) tracker(shard int32) *ordering.Tracker[tracked] {
 
 // takeBatch gives memory for up to n deliveries.
 func (l *ledger) takeBatch(n int) *batch {
-	if last := len(l.free) - 1; last >= 0 {
+	if last := len(l.free) - 1; last >= 0 && n > 1 {
 		b := l.free[last]
 		l.free = l.free[:last]
 		return b
@@ -125,8 +128,9 @@ func (l *ledger) start(e *entry, now int64) {
 	if y := d.Time.Year(); !d.Time.IsZero() && 1700 < y && y < 2262 { // what nanoseconds can say
 		t = d.Time.UnixNano()
 	}
-	tr := l.tracker(d.Receipt.Shard)
-	e.ticket = tr.Start(tracked{receipt: d.Receipt, time: t})
+	if e.flags&again == 0 {
+		e.ticket = l.tracker(d.Receipt.Shard).Start(tracked{receipt: d.Receipt, time: t})
+	}
 	e.seq = l.seq
 	l.seq++
 	e.batch.left++
@@ -135,6 +139,7 @@ func (l *ledger) start(e *entry, now int64) {
 	l.debt++
 	l.bytes += len(d.Body)
 	if bridge.Planted(bridge.BugEarlyAck) {
+		tr := l.tracker(d.Receipt.Shard)
 		tr.Done(e.ticket)
 		l.touch(tr)
 	}
@@ -156,7 +161,7 @@ func (l *ledger) admit(e *entry, now time.Time) bool {
 			return false
 		}
 	}
-	if !e.d.Expires.IsZero() && e.d.Expires.Before(now) {
+	if !e.d.Expires.IsZero() && e.d.Expires.Before(now) && e.flags&again == 0 {
 		l.settle(e, expired)
 		return false
 	}
@@ -187,9 +192,13 @@ func (l *ledger) settle(e *entry, how outcome) {
 			}
 		}
 	}
-	tr := l.tracker(e.d.Receipt.Shard)
-	tr.Done(e.ticket)
-	l.touch(tr)
+	if e.flags&again != 0 { // what was parked is in nobody's order
+		l.acks = append(l.acks, e.d.Receipt)
+	} else {
+		tr := l.tracker(e.d.Receipt.Shard)
+		tr.Done(e.ticket)
+		l.touch(tr)
+	}
 	l.release(e)
 }
 
@@ -221,8 +230,9 @@ func (l *ledger) release(e *entry) {
 }
 
 func (l *ledger) recycle(b *batch) {
-	b.full = false
-	l.free = append(l.free, b)
+	if b.full = false; len(b.buf) > 1 {
+		l.free = append(l.free, b)
+	}
 }
 
 // fill says that the receiver has used up the batch.

@@ -36,3 +36,25 @@ func TestHistoriesFindPlantedMistakes(t *testing.T) {
 		})
 	}
 }
+
+// So are the mistakes about what is parked.
+func TestPoisonedHistoriesFindPlantedMistakes(t *testing.T) {
+	defer bridge.Plant("")
+	for bug, want := range map[bridge.Bug]func(held, after verdict) int{
+		bridge.BugParkUnconfirmed: func(held, after verdict) int { return held.reordered + held.lost + after.lost },
+		bridge.BugHoldForgotten:   func(held, after verdict) int { return held.reordered + after.reordered },
+		bridge.BugRetryUnordered:  func(_, after verdict) int { return after.reordered },
+	} {
+		t.Run(string(bug), func(t *testing.T) {
+			bridge.Plant(bug)
+			for seed := range uint64(100) {
+				h := &history{seed: seed}
+				if held, after := h.runPoisoned(t); want(held, after) > 0 {
+					t.Logf("found at seed %d: %s; %s", seed, held, after)
+					return
+				}
+			}
+			t.Error("not found in 100 histories")
+		})
+	}
+}

@@ -24,6 +24,7 @@ type Relay struct {
 
 	mu         sync.Mutex // guards ledger, lanes' fields and what follows; never held across I/O
 	ledger     ledger
+	lot        parkingLot
 	lanes      []*lane
 	source     link
 	state      State
@@ -33,9 +34,13 @@ type Relay struct {
 	acker chan struct{} // there are receipts to acknowledge
 	room  chan struct{} // the debt went down
 
+	look    chan struct{} // what is parked may have been changed
+	retried chan struct{} // something that was sent again is done with
+
 	tap bridge.Source // of this session; set before its goroutines start
 
-	parking sync.Mutex // serialises calls of cfg.Park only
+	unstored []bridge.Parked // of a planted mistake only
+	turn     chan struct{}   // holds one while nobody calls cfg.Parking
 }
 
 // Run relays until ctx ends, then drains what is in flight within Limits.Drain.
@@ -52,6 +57,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		if ctx.Err() != nil && bridge.ClassOf(orEnded(err)) != bridge.Stopping {
 			r.setState(StateStopped, nil)
 			return nil
+		}
+		if errors.Is(err, errLook) {
+			continue
 		}
 		if bridge.ClassOf(orEnded(err)) == bridge.Stopping {
 			r.setState(StateFailed, err)
@@ -84,6 +92,10 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("incumbent: %w", err)
 	}
+	retry, err := r.readParked(ctx)
+	if err != nil {
+		return false, errors.Join(err, closed(src.Close()))
+	}
 	r.linkUp(&r.source)
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
@@ -101,13 +113,32 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 			end(fmt.Errorf("incumbent: acknowledge: %w", err))
 		}
 	})
+	if retry {
+		wg.Go(func() {
+			if err := r.retry(work); err != nil {
+				end(err)
+			}
+		})
+	}
 	receiving, stop := context.WithCancelCause(ctx)
+	wg.Go(func() {
+		select {
+		case <-r.look:
+			stop(errLook)
+		case <-work.Done():
+		}
+	})
 	unhook := context.AfterFunc(work, func() { stop(context.Cause(work)) })
 	err = r.receive(receiving, src)
 	unhook()
 	stop(nil)
-	if ctx.Err() != nil || errors.Is(err, errFinished) {
-		r.drain(work, r.deadlineAfter(ctx))
+	switch {
+	case errors.Is(err, errFinished):
+		r.drain(work, true, r.deadlineAfter(ctx))
+	case ctx.Err() != nil:
+		r.drain(work, false, r.deadlineAfter(ctx))
+	case errors.Is(err, errLook):
+		r.drain(work, false, time.After(r.cfg.Limits.Drain))
 	}
 	if cause := context.Cause(work); cause != nil {
 		err = cause
@@ -154,6 +185,8 @@ func (r *Relay) finish() (moved bool) {
 	defer r.mu.Unlock()
 	moved = r.ledger.moved
 	r.ledger.voidAll()
+	r.lot.reserve, r.lot.retrying = 0, 0
+	clear(r.lot.refused)
 	r.lanes = nil
 	return moved
 }
@@ -194,13 +227,17 @@ func (r *Relay) receive(ctx context.Context, src bridge.Source) error {
 // identify gives a delivery its key, its ID and what follows from them.
 func (r *Relay) identify(d *bridge.Delivery, b *batch) entry {
 	r.cfg.Identify(d)
-	e := entry{d: d, batch: b}
+	return r.entryOf(d, b, d.Receipt.Shard)
+}
+
+func (r *Relay) entryOf(d *bridge.Delivery, b *batch, shard int32) entry {
+	e := entry{d: d, batch: b, shard: shard}
 	if d.ID.Suppresses() {
 		e.fp = fingerprint(d.ID, d.Key)
 		e.flags |= hasFingerprint
 	}
 	if len(r.lanes) > 1 || r.cfg.SinkTraits.Survives == bridge.SurvivesAny {
-		e.key = ordering.Hash(d.Key, d.Receipt.Shard)
+		e.key = ordering.Hash(d.Key, shard)
 	}
 	return e
 }
@@ -243,7 +280,7 @@ func (r *Relay) laneOf(e *entry) int {
 	if bridge.Planted(bridge.BugLaneByID) {
 		return ordering.Lane(e.d.ID.Value, 0, len(r.lanes))
 	}
-	return ordering.Lane(e.d.Key, e.d.Receipt.Shard, len(r.lanes))
+	return ordering.Lane(e.d.Key, e.shard, len(r.lanes))
 }
 
 func (r *Relay) newBatch() *batch {
@@ -257,7 +294,7 @@ func (r *Relay) newBatch() *batch {
 func (r *Relay) waitForRoom(ctx context.Context) (int, error) {
 	for {
 		r.mu.Lock()
-		room := r.debtLimit - r.ledger.debt
+		room := r.debtLimit - r.ledger.debt - (r.lot.reserve - r.lot.retrying)
 		if left := r.cfg.Limits.Bytes - r.ledger.bytes; left <= 0 {
 			room = 0
 		} else {
@@ -292,14 +329,21 @@ func (r *Relay) acknowledge(ctx context.Context, src bridge.Source) error {
 				return nil
 			}
 		}
-		if err := src.Ack(ctx, receipts); err != nil {
+		live, err := receipts, error(nil)
+		if r.cfg.Parking != nil {
+			live, err = r.release(ctx, receipts)
+		}
+		if err == nil && len(live) > 0 {
+			err = src.Ack(ctx, live)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
 		r.mu.Lock()
-		r.ledger.debt -= len(receipts)
+		r.ledger.debt -= len(live)
 		r.ledger.moved = true
 		r.mu.Unlock()
 		clear(receipts)
@@ -327,12 +371,12 @@ func (r *Relay) unlockAndCollect() {
 }
 
 // drain waits until nothing is unsettled or unacknowledged, or the deadline or
-// the session comes to its end.
-func (r *Relay) drain(ctx context.Context, deadline <-chan time.Time) {
+// the session comes to its end. With retries it waits for what is to be sent again.
+func (r *Relay) drain(ctx context.Context, retries bool, deadline <-chan time.Time) {
 	r.setState(StateDraining, nil)
 	for {
 		r.mu.Lock()
-		empty := r.ledger.debt == 0
+		empty := r.ledger.debt == 0 && (!retries || r.lot.reserve == 0)
 		r.mu.Unlock()
 		if empty {
 			return
@@ -357,16 +401,71 @@ func (r *Relay) deadlineAfter(ctx context.Context) <-chan time.Time {
 	return deadline
 }
 
-// park stores a refused message, as often as it takes. // I1
-func (r *Relay) park(ctx context.Context, on *link, m *bridge.Message, reason bridge.Reason, cause error) error {
-	if r.cfg.Park == nil {
-		return bridge.Fatal(fmt.Errorf("message %s of key %q cannot be delivered: %w", m.Origin, bridge.Printable(m.Key, 64), cause),
-			"The relay has no place to park messages. Set park: skip, or mend the cause at the candidate, and start again: nothing was acknowledged.")
+// park stores refused messages, as often as it takes. // I1
+func (r *Relay) park(ctx context.Context, on *link, refused []refusal) error {
+	if r.cfg.Parking == nil {
+		m := &refused[0].e.d.Message
+		return bridge.Fatal(fmt.Errorf("message %s of key %q cannot be delivered: %w", m.Origin, bridge.Printable(m.Key, 64), refused[0].err),
+			"The relay has no place to park messages. Set park: hold-key or park: skip, or mend the cause at the candidate, and start again: nothing was acknowledged.")
 	}
+	now := time.Now().UTC()
+	var fresh []bridge.Parked
+	for i := range refused {
+		e, err := &refused[i].e, refused[i].err
+		p := bridge.Parked{At: now, Reason: bridge.ReasonOf(err), Cause: err.Error(), Shard: e.shard, Hold: r.cfg.Hold, Message: e.d.Message}
+		if e.flags&again == 0 {
+			fresh = append(fresh, p)
+			continue
+		}
+		if err := r.persist(ctx, on, func() error { return r.cfg.Parking.Refused(ctx, e.d.Receipt.Ref.(*retried).ref, p.Reason, p.Cause) }); err != nil {
+			return err
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if n, limit := r.waitingParked()+len(fresh), r.cfg.Limits.Parked; n > limit {
+		return bridge.Fatal(fmt.Errorf("%d messages would be parked, and limits.parked is %d; the last: %w", n, limit, refused[len(refused)-1].err),
+			"Look at them with crossfade parked list "+r.cfg.Identity.Relay+", mend the cause and retry or discard them, or raise the limit.")
+	}
+	return r.persist(ctx, on, func() error {
+		now := fresh
+		if bridge.Planted(bridge.BugParkUnconfirmed) { // settled now, stored with the next
+			now, r.unstored = r.unstored, fresh
+		}
+		if err := r.cfg.Parking.Park(ctx, now); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range fresh {
+			r.lot.add(&fresh[i], r.cfg.Hold)
+		}
+		return nil
+	})
+}
+
+func (r *Relay) waitingParked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lot.waiting
+}
+
+// withParking makes one call of cfg.Parking at a time.
+func (r *Relay) withParking(ctx context.Context, call func() error) error {
+	select {
+	case <-r.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { r.turn <- struct{}{} }()
+	return call()
+}
+
+// persist writes to the parking, as often as it takes.
+func (r *Relay) persist(ctx context.Context, on *link, write func() error) error {
 	for attempt := 1; ; attempt++ {
-		r.parking.Lock()
-		err := r.cfg.Park(ctx, m, reason, cause)
-		r.parking.Unlock()
+		err := r.withParking(ctx, write)
 		if err == nil {
 			if attempt > 1 {
 				r.linkUp(on)

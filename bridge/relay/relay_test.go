@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossfade-mq/crossfade/adapters/memory"
 	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/park"
 	"github.com/crossfade-mq/crossfade/bridge/relay"
 )
 
@@ -138,10 +139,44 @@ func TestRepeatsAreSuppressedAndSettle(t *testing.T) {
 	})
 }
 
-type parkedMessage struct {
-	id     string
-	reason bridge.Reason
-	cause  string
+// A lot parks in a journal of the incumbent, and fails as often as it is told.
+type lot struct {
+	*park.Place
+	failures int
+}
+
+func newLot(b *memory.Broker, failures int) *lot {
+	src, err := b.Source(bridge.Identity{Bridge: "test", Relay: "r"}, memory.SourceConfig{Stream: "source"})
+	if err != nil {
+		panic(err)
+	}
+	return &lot{park.New(func(ctx context.Context) (bridge.Journal, error) { return src.OpenJournal(ctx, "parked") }), failures}
+}
+
+func (l *lot) Park(ctx context.Context, p []bridge.Parked) error {
+	if l.failures--; l.failures >= 0 {
+		return errors.New("the place does not answer")
+	}
+	return l.Place.Park(ctx, p)
+}
+
+// A slowLot parks nothing before open is closed.
+type slowLot struct {
+	*lot
+	open chan struct{}
+}
+
+func (l slowLot) Park(ctx context.Context, p []bridge.Parked) error {
+	<-l.open
+	return l.lot.Park(ctx, p)
+}
+
+func (l *lot) all(t *testing.T) (out []bridge.Parked) {
+	t.Helper()
+	if err := l.Waiting(t.Context(), func(p *bridge.Parked) error { out = append(out, *p); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestRefusedMessagesAreParkedAndTheRestGoesOn(t *testing.T) {
@@ -151,15 +186,8 @@ func TestRefusedMessagesAreParkedAndTheRestGoesOn(t *testing.T) {
 				c := memory.Reliable("target")
 				c.Survives, c.MaxBody, c.Latency, c.Lanes = survives, 10, time.Millisecond, 2
 				b := newBench(c)
-				var got []parkedMessage
-				failures := 3
-				b.config.Park = func(_ context.Context, m *bridge.Message, reason bridge.Reason, cause error) error {
-					if failures--; failures >= 0 {
-						return errors.New("the place does not answer")
-					}
-					got = append(got, parkedMessage{m.ID.Value, reason, cause.Error()})
-					return nil
-				}
+				place := newLot(b.incumbent, 3)
+				b.config.Parking = place
 				skipped := map[string]bool{}
 				for i := range 400 {
 					m := bridge.Message{Key: fmt.Sprint(i % 5), ID: producerID(fmt.Sprint(i)), Body: []byte("fine")}
@@ -177,7 +205,8 @@ func TestRefusedMessagesAreParkedAndTheRestGoesOn(t *testing.T) {
 				if v := compare(b.in.All(), b.out.All(), skipped); !v.clean() {
 					t.Error(v)
 				}
-				if len(got) != 10 || got[0].reason != bridge.ReasonOversized || !strings.Contains(got[0].cause, "at most 10") {
+				got := place.all(t)
+				if len(got) != 10 || got[0].Reason != bridge.ReasonOversized || !strings.Contains(got[0].Cause, "at most 10") {
 					t.Errorf("parked: %+v", got)
 				}
 				if c := r.Snapshot().Counts; c.Parked != 10 || c.Placed != 390 || !c.Balanced() {
@@ -459,7 +488,7 @@ func TestNothingIsAcknowledgedBeforeAnEarlierOneOfItsShardWhereverItComesFrom(t 
 			d.Origin = bridge.Origin{Stream: &bridge.Stream{System: "another"}, Shard: shard}
 		}
 		open := make(chan struct{})
-		b.config.Park = func(context.Context, *bridge.Message, bridge.Reason, error) error { <-open; return nil }
+		b.config.Parking = slowLot{newLot(b.incumbent, 0), open}
 		r := b.relay(t)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -112,12 +112,12 @@ func TestAMendedPlaceToParkIsNotWaitedForAnyMore(t *testing.T) {
 					}}, nil
 				}}, nil
 			},
-			Park: func(context.Context, *bridge.Message, bridge.Reason, error) error {
+			Parking: parking(func([]bridge.Parked) error {
 				if n++; n == 1 {
 					return errors.New("journal away")
 				}
 				return nil
-			},
+			}),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -216,7 +216,7 @@ func TestWhatTheSessionReportsComesBeforeWhatSendMeets(t *testing.T) {
 						}}, nil
 					}}, nil
 				},
-				Park: func(context.Context, *bridge.Message, bridge.Reason, error) error { return nil },
+				Parking: parking(func([]bridge.Parked) error { return nil }),
 			})
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
@@ -307,10 +307,11 @@ func TestParkingAtFullPaceIsNotWaiting(t *testing.T) {
 					}}, nil
 				}}, nil
 			},
-			Park: func(context.Context, *bridge.Message, bridge.Reason, error) error {
+			Parking: parking(func([]bridge.Parked) error {
 				time.Sleep(time.Millisecond)
 				return nil
-			},
+			}),
+			Limits: Limits{Parked: 1 << 30},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -399,3 +400,11 @@ func TestRecallCoversWhatTheSourceHasOut(t *testing.T) {
 		t.Errorf("debt %d, recall %d", debt, recall)
 	}
 }
+
+// A parking takes messages and forgets them.
+type parking func([]bridge.Parked) error
+
+func (p parking) Park(_ context.Context, ps []bridge.Parked) error             { return p(ps) }
+func (p parking) Each(context.Context, func(*bridge.Parked) error) error       { return nil }
+func (p parking) Placed(context.Context, []string) error                       { return nil }
+func (p parking) Refused(context.Context, string, bridge.Reason, string) error { return nil }

@@ -49,6 +49,13 @@ type Snapshot struct {
 	Debt, DebtLimit int
 	// Bytes is the size of the bodies in flight.
 	Bytes int
+	// ParkedNow is how many messages are parked and neither placed nor discarded,
+	// and ParkedSince when the oldest was; HeldKeys is how many keys wait behind
+	// some of them, and Retrying whether some are being sent again.
+	ParkedNow   int
+	ParkedSince time.Time
+	HeldKeys    int
+	Retrying    bool
 	// Retries counts failed attempts at either side since the start; Reconnects
 	// those of them after which the side came back.
 	Retries, Reconnects uint64
@@ -112,7 +119,9 @@ func (r *Relay) Snapshot() Snapshot {
 		Counts: l.counts, OldestUnsettled: l.oldest(), LastPlaced: l.lastPlaced,
 		Debt: l.debt, DebtLimit: r.debtLimit, Bytes: l.bytes, Retries: l.retries, Reconnects: l.reconnects,
 	}
+	s.ParkedNow, s.ParkedSince, s.HeldKeys, s.Retrying = r.lot.waiting, r.lot.oldest, len(r.lot.holds), r.lot.reserve > 0
 	s.State, s.Why, s.Since = r.why(now)
+	s.Why += r.lot.words(r.cfg.Identity.Relay)
 	return s
 }
 
@@ -178,4 +187,18 @@ func oneLine(err error) string {
 		}
 	}
 	return err.Error()
+}
+
+// words say what is parked, behind why the relay does what it does; nothing if
+// nothing is.
+func (p *parkingLot) words(relay string) string {
+	switch {
+	case p.waiting == 0:
+		return ""
+	case p.reserve > 0:
+		return fmt.Sprintf("; sending again what was parked, %d left", p.waiting)
+	case len(p.holds) > 0:
+		return fmt.Sprintf("; %d parked, %d keys held (crossfade parked list %s)", p.waiting, len(p.holds), relay)
+	}
+	return fmt.Sprintf("; %d parked (crossfade parked list %s)", p.waiting, relay)
 }

@@ -1,0 +1,256 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// Look makes the relay read anew what is parked, and what of it an operator wants
+// to be sent again. What is in flight is settled before. It does not wait.
+func (r *Relay) Look() { signal(r.look) }
+
+// errLook ends a session in order to look at what is parked.
+var errLook = errors.New("an operator changed what is parked")
+
+// retry sends again what an operator asked for, in the order in which it was
+// parked. What joins a held key meanwhile is parked behind it and sent in the next
+// pass, until none is left. // I2
+func (r *Relay) retry(ctx context.Context) error {
+	if r.fenced(ctx) != nil {
+		return nil
+	}
+	for {
+		n, err := r.retryPass(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case n == 0:
+			r.mu.Lock()
+			r.lot.reserve = 0
+			r.mu.Unlock()
+			signal(r.room)
+			return nil
+		}
+	}
+}
+
+// mostAtOnce and enough bound what a pass holds in memory.
+const (
+	mostAtOnce = 16_384
+	enough     = 16 << 20 // octets
+)
+
+// toRetry reads the first of what is to be sent again, and sets right how much of
+// each held key is parked: a process before this one may have placed some while
+// this one was reading.
+func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
+	octets := 0
+	var lot parkingLot
+	lot.reset()
+	err = r.withParking(ctx, func() error {
+		err := r.cfg.Parking.Each(ctx, func(p *bridge.Parked) error {
+			if p.Done {
+				return nil
+			}
+			lot.add(p, r.cfg.Hold)
+			if p.Retry && octets < enough && len(todo) < mostAtOnce {
+				todo = append(todo, *p)
+				octets += len(p.Message.Body)
+			}
+			return nil
+		})
+		if err == nil {
+			r.mu.Lock()
+			r.recount(&lot)
+			r.mu.Unlock()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("incumbent: read what is parked: %w", err)
+	}
+	return todo, nil
+}
+
+// recount takes over how much is parked. The relay's mutex is held.
+func (r *Relay) recount(now *parkingLot) {
+	r.lot.waiting, r.lot.oldest = now.waiting, now.oldest
+	for key, h := range r.lot.holds {
+		if n := now.holds[key]; n != nil {
+			h.waiting = n.waiting
+		} else {
+			delete(r.lot.holds, key)
+			r.resume(h)
+		}
+	}
+}
+
+// fenced waits until every lane has kept earlier sessions off and read back what
+// they placed.
+func (r *Relay) fenced(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		open := 0
+		for _, l := range r.lanes {
+			if l.fenced {
+				open++
+			}
+		}
+		all := open == len(r.lanes)
+		r.mu.Unlock()
+		if all {
+			return nil
+		}
+		select {
+		case <-r.retried:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// retryPass sends once what is to be sent again, and waits for what becomes of
+// it. It gives how many that were.
+func (r *Relay) retryPass(ctx context.Context) (n int, err error) {
+	todo, err := r.toRetry(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for i := range todo {
+		p := &todo[i]
+		if e := p.Message.Expires; !e.IsZero() && e.Before(time.Now()) {
+			err = r.expired(ctx, p)
+		} else {
+			err = r.again(ctx, p)
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, r.passOver(ctx)
+}
+
+// expired leaves parked what expired meanwhile, and what waits behind it.
+func (r *Relay) expired(ctx context.Context, p *bridge.Parked) error {
+	cause := "it expired at " + p.Message.Expires.UTC().Format(time.RFC3339)
+	err := r.persist(ctx, &r.source, func() error { return r.cfg.Parking.Refused(ctx, p.Ref, bridge.ReasonExpired, cause) })
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.lot.holds[orderedBy(p.Message.Key, p.Shard)]; h != nil {
+		h.refused = true
+	}
+	return nil
+}
+
+// again enters one parked message, once there is room.
+func (r *Relay) again(ctx context.Context, p *bridge.Parked) error {
+	for {
+		r.mu.Lock()
+		if r.lot.retrying < r.lot.reserve && (r.lot.retrying == 0 || r.ledger.bytes < r.cfg.Limits.Bytes) {
+			break
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.retried:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	key := orderedBy(p.Message.Key, p.Shard)
+	if h := r.lot.holds[key]; h != nil && h.waiting <= r.lot.reserve {
+		h.deferring = !h.refused
+	}
+	b := &batch{buf: []bridge.Delivery{{Message: p.Message}}, full: true}
+	e := r.entryOf(&b.buf[0], b, p.Shard)
+	e.flags |= again
+	b.buf[0].Receipt = bridge.Receipt{Shard: retryShard, Ref: &retried{ref: p.Ref, key: key, fp: e.fp}}
+	r.ledger.start(&e, time.Now().UnixNano())
+	r.lot.retrying++
+	l := r.lanes[r.laneOf(&e)]
+	l.inbox.push(e)
+	r.unlockAndCollect()
+	signal(l.wake)
+	return nil
+}
+
+// passOver waits until what was sent again is done with.
+func (r *Relay) passOver(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		if r.lot.retrying == 0 {
+			for _, h := range r.lot.holds {
+				if h.refused {
+					h.refused = false
+					r.resume(h)
+				}
+			}
+			r.mu.Unlock()
+			return nil
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.retried:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// release notes what has been placed that was parked, and parts the receipts of
+// the source from those. // I1
+func (r *Relay) release(ctx context.Context, receipts []bridge.Receipt) (live []bridge.Receipt, err error) {
+	var refs []string
+	var done []*retried
+	live = receipts[:0]
+	r.mu.Lock()
+	for _, x := range receipts {
+		if x.Shard != retryShard {
+			live = append(live, x)
+			continue
+		}
+		t := x.Ref.(*retried)
+		done = append(done, t)
+		if _, refused := r.lot.refused[t]; !refused {
+			refs = append(refs, t.ref)
+		}
+	}
+	r.mu.Unlock()
+	if len(done) == 0 {
+		return live, nil
+	}
+	err = r.persist(ctx, &r.source, func() error {
+		err := r.cfg.Parking.Placed(ctx, refs)
+		if err == nil {
+			r.mu.Lock()
+			r.releaseAll(done)
+			r.mu.Unlock()
+		}
+		return err
+	})
+	signal(r.retried)
+	signal(r.room)
+	return live, err
+}
+
+// releaseAll takes what is done with out of the lot. The relay's mutex is held.
+func (r *Relay) releaseAll(done []*retried) {
+	for _, t := range done {
+		if _, refused := r.lot.refused[t]; refused {
+			delete(r.lot.refused, t)
+		} else {
+			r.released(t)
+		}
+	}
+	r.lot.retrying -= len(done)
+	r.ledger.debt -= len(done)
+}
