@@ -41,6 +41,7 @@ func TestParkedAtRabbitMQ(t *testing.T) { onBoth(t, parkedThere) }
 func parkedThere(t *testing.T, g generation) {
 	s := newScene(t, g, "RabbitMQ → JetStream, among messages that it can never take")
 	s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(10_000, 100_000), 3000)
+	s.relays[0].more = "park: skip"
 	specials := []special{
 		{key: "big", body: strings.Repeat("x", 1<<20+1), reason: "oversized"},
 		{key: "heavy", headers: map[string]any{"heavy": strings.Repeat("h", 66_000)}, reason: "oversized"},
@@ -77,7 +78,7 @@ func parkedAtTheSource(t *testing.T, g generation) {
 	}
 	s.relays = append(s.relays, &relay{
 		name: "to-exchange", from: "{system: jet, stream: " + s.name + "}", to: "{system: rabbit, exchange: " + s.name + "}",
-		more: "id: {header: " + ledger.IDHeader + "}", book: &ledger.Book{Subject: func(name string) string { return name }},
+		more: "id: {header: " + ledger.IDHeader + "}\n    park: skip", book: &ledger.Book{Subject: func(name string) string { return name }},
 		reader: &ledger.RabbitMQReader{URL: s.rabbit, Queue: s.name}, repeats: true,
 	})
 	s.playSpecials([]special{
