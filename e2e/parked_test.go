@@ -236,7 +236,7 @@ func (s *scene) parkedAtNATS() []parkedRecord {
 }
 
 // joined puts records together: "CFP1" group(8) part(4) parts(4), then a piece of
-// a line of JSON with the body behind it.
+// items: length(4), a line of JSON, the body. An item with a note is no message.
 type joined struct {
 	payload []byte
 	records []parkedRecord
@@ -255,13 +255,22 @@ func (j *joined) add(t testing.TB, record []byte) {
 	if j.payload = append(j.payload, record[head:]...); part+1 < parts {
 		return
 	}
-	line, body, _ := bytes.Cut(j.payload, []byte{'\n'})
-	var in struct {
-		Reason, Cause string
-		Key           []byte
+	for rest := j.payload; len(rest) > 0; {
+		if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.BigEndian.Uint32(rest)) {
+			t.Fatalf("parked record: an item is cut short")
+		}
+		end := 4 + int(binary.BigEndian.Uint32(rest))
+		line, body, _ := bytes.Cut(rest[4:end], []byte{'\n'})
+		rest = rest[end:]
+		var in struct {
+			Note, Reason, Cause string
+			Key                 []byte
+		}
+		if err := json.Unmarshal(line, &in); err != nil {
+			t.Fatalf("parked record: %v", err)
+		}
+		if in.Note == "" {
+			j.records = append(j.records, parkedRecord{string(in.Key), string(body), in.Reason, in.Cause})
+		}
 	}
-	if err := json.Unmarshal(line, &in); err != nil {
-		t.Fatalf("parked record: %v", err)
-	}
-	j.records = append(j.records, parkedRecord{string(in.Key), string(body), in.Reason, in.Cause})
 }
