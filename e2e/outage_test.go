@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/crossfade-mq/crossfade/e2e/brokers"
 	"github.com/crossfade-mq/crossfade/e2e/ledger"
 )
@@ -54,6 +56,7 @@ func targetDown(s *scene, kind brokers.Kind, times int, down time.Duration) {
 		s.stillProducing()
 		placed := s.placed()
 		s.do(s.server(kind).Start)
+		s.targetServes(kind)
 		back := time.Now()
 		s.awaitBridge(resumesWithin, "placing again after the target's return", func(r *relayStatus) bool { return r.Counts.Placed > placed })
 		slowest = max(slowest, time.Since(back))
@@ -68,6 +71,30 @@ func targetDown(s *scene, kind brokers.Kind, times int, down time.Duration) {
 	}
 	s.finish()
 	s.expectNothingWrong()
+}
+
+// targetServes waits until a client of the story's own can use the target: a quorum
+// queue reads its log for as long as it takes, well after its broker answers.
+func (s *scene) targetServes(kind brokers.Kind) {
+	s.t.Helper()
+	if kind != brokers.KindRabbitMQ {
+		return
+	}
+	began := time.Now()
+	await(s.t, patience, "the target serving a client", func() bool {
+		conn, err := amqp.DialConfig(s.rabbit, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second)})
+		if err != nil {
+			return false
+		}
+		defer func() { _ = conn.CloseDeadline(time.Now().Add(time.Second)) }()
+		ch, err := conn.Channel()
+		if err != nil {
+			return false
+		}
+		_, err = ch.QueueDeclarePassive(s.name+"-"+quorum, true, false, false, false, nil)
+		return err == nil
+	})
+	s.t.Logf("the queue served clients %s after its broker answered", time.Since(began).Round(time.Millisecond))
 }
 
 func (s *scene) memory() int {

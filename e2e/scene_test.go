@@ -178,8 +178,9 @@ func (s *scene) start() *process {
 	return s.bridge
 }
 
-// patience bounds what has to happen by itself, on a machine that is busy.
-const patience = 90 * time.Second
+// patience bounds what has to happen by itself, on a machine that is busy. At full
+// size a quorum queue has hundreds of thousands of messages to read at its start.
+var patience = time.Duration(sized(90, 300)) * time.Second
 
 // awaitBridge waits until ok holds for every relay.
 func (s *scene) awaitBridge(within time.Duration, what string, ok func(*relayStatus) bool) {
