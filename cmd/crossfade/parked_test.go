@@ -96,7 +96,9 @@ relays: [{name: r, from: {system: n, stream: S}, to: {system: n, stream: T, subj
 	say("3 messages", "parked", "retry", "r", "--key", "s.bad")
 	await(ctx, t, address, "all placed", func(r *console.Relay) bool { return r.ParkedNow == 0 && r.HeldKeys == 0 })
 	publish("s.bad", "fourth")
-	await(ctx, t, address, "live again", func(r *console.Relay) bool { return r.State == "idle" && r.Lag.Messages == 0 && r.ParkedNow == 0 && r.Backlog.Known })
+	await(ctx, t, address, "live again", func(r *console.Relay) bool {
+		return r.State == "idle" && r.Lag.Messages == 0 && r.ParkedNow == 0 && r.Backlog.Known
+	})
 	bodies := subjectBodies(t, js, "t.s.bad", 4)
 	if len(bodies[0]) != 1000 || strings.Join(bodies[1:], " ") != "second third fourth" {
 		t.Errorf("arrived: %.20q", bodies)
