@@ -45,7 +45,7 @@ func parkedThere(t *testing.T, g generation) {
 	specials := []special{
 		{key: "big", body: strings.Repeat("x", 1<<20+1), reason: "oversized"},
 		{key: "heavy", headers: map[string]any{"heavy": strings.Repeat("h", 66_000)}, reason: "oversized"},
-		{key: "forged", headers: map[string]any{"crossfade-relay": "x/y", "crossfade-id": "no such form"}},
+		{key: "forged", headers: map[string]any{"crossfade-relay": "x/y", "crossfade-id": "no such form"}, reason: "poison"},
 		{key: ""}, {key: "a b"}, {key: "a*"}, {key: "a.>"}, {key: "*"}, {key: ">"}, {key: "a..b"}, {key: ".a"}, {key: "a."}, {key: "%41"},
 		{key: "$SYS.x"}, {key: "ünï.cödé"}, {key: "tab\tand\nline"}, {key: "\xff\x00\xfe"}, {key: strings.Repeat("k", 255)},
 		{key: "full", headers: map[string]any{"large": strings.Repeat("v", 40_000), "octets": "\xff\xfe", "null": nil}},
