@@ -35,7 +35,7 @@ const noSuchType = "crossfade-none"
 
 // inequivalent is how RabbitMQ names the first difference between a queue or
 // exchange and a declaration of it.
-var inequivalent = regexp.MustCompile(`inequivalent arg '([^']+)' for (?:queue|exchange) .* (?:received|but) .*current is (?:the value )?(?:'(.*?)'(?: of type '(\w+)')?|(none))`)
+var inequivalent = regexp.MustCompile(`inequivalent arg '([^']+)' for (?:queue|exchange) .* (?:received|but) .*current is (?:the value )?(?:''([^']+)''|'(.*?)'(?: of type '(\w+)')?|(none))`)
 
 // queueArguments asks the broker for the type and arguments of a queue. AMQP has
 // no method for it, but a declaration that differs is answered with the first
@@ -88,22 +88,25 @@ func difference(err error) (argument string, value any, ok bool) {
 	if found == nil {
 		return "", nil, false
 	}
+	argument, quoted, text, kind, none := found[1], found[2], found[3], found[4], found[5]
 	switch {
-	case found[4] != "":
-		return found[1], nil, true
-	case found[3] == "longstr":
-		return found[1], found[2], true
+	case none != "":
+		return argument, nil, true
+	case quoted != "": // types of exchanges that plugins bring are quoted twice
+		return argument, quoted, true
+	case kind == "longstr":
+		return argument, text, true
 	}
-	if number, err := strconv.ParseInt(found[2], 10, 64); err == nil {
-		return found[1], number, true
+	if number, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return argument, number, true
 	}
-	switch found[2] {
+	switch text {
 	case "true":
-		return found[1], true, true
+		return argument, true, true
 	case "false":
-		return found[1], false, true
+		return argument, false, true
 	}
-	return found[1], found[2], true
+	return argument, text, true
 }
 
 // passive asks whether a queue is there, without declaring it.

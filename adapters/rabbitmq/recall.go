@@ -30,7 +30,7 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 	var empty bool
 	err := o.system.setUp(ctx, fmt.Sprintf("%s recall from %s", o.id, stream), func(ctx context.Context, n *session) (err error) {
 		conn = n
-		last, empty, err = n.tail(ctx, stream, emptyPatience)
+		last, empty, err = n.end(ctx, stream)
 		return err
 	})
 	if err != nil {
@@ -45,6 +45,36 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 		each(p)
 	}
 	return err
+}
+
+// A stream's end has to stay where it is for calmLeast, or for as long as a look at
+// it takes; others who write to it may keep it moving for calmMost.
+const (
+	calmLeast = 50 * time.Millisecond
+	calmMost  = 2 * time.Second
+)
+
+// end is tail for a stream whose earlier owner may just have gone: what his channel
+// had handed over may still be on its way to the stream when his lock is free, and
+// no call waits for it. // I6
+func (n *session) end(ctx context.Context, stream string) (last uint64, empty bool, err error) {
+	began := time.Now()
+	last, empty, err = n.tail(ctx, stream, emptyPatience)
+	for took := time.Since(began); err == nil && !empty && time.Since(began) < calmMost; {
+		t := time.NewTimer(max(calmLeast, took))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return 0, false, context.Cause(ctx)
+		}
+		was, look := last, time.Now()
+		if last, empty, err = n.tail(ctx, stream, emptyPatience); last == was {
+			break
+		}
+		took = time.Since(look)
+	}
+	return last, empty, err
 }
 
 // newest gives the up to count newest messages of a relay, of those up to last.
