@@ -243,7 +243,9 @@ func (s *scene) sweep() {
 	defer conn.Close()
 	names := []string{"crossfade.holdings." + s.name}
 	for _, r := range s.relays {
-		names = append(names, strings.Join([]string{"crossfade", s.name, r.name, "parked"}, "."))
+		for _, journal := range []string{"parked", "relay"} {
+			names = append(names, strings.Join([]string{"crossfade", s.name, r.name, journal}, "."))
+		}
 	}
 	for _, name := range ownNames.FindAllString(out, -1) {
 		names = append(names, name, name+".dropped", name+".offsets")
