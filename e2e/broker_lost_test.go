@@ -39,22 +39,26 @@ func brokerLost(kind brokers.Kind, scenes ...*scene) {
 	}
 }
 
-func TestNATSLost(t *testing.T) {
-	target := newScene(t, "RabbitMQ → JetStream, the target broker lost", brokers.KindNATS)
+func TestNATSLost(t *testing.T) { onEach(t, natsLost) }
+
+func natsLost(t *testing.T, g generation) {
+	target := newScene(t, g, "RabbitMQ → JetStream, the target broker lost", brokers.KindNATS)
 	target.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(1500, 4000))
-	source := newScene(t, "JetStream → RabbitMQ, the source broker lost", brokers.KindNATS)
+	source := newScene(t, g, "JetStream → RabbitMQ, the source broker lost", brokers.KindNATS)
 	source.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(1500, 4000))
 	brokerLost(brokers.KindNATS, target, source)
 }
 
 // The stream tap has an exchange of its own: for a moment after a crash RabbitMQ
 // does not route to streams, and confirms what other queues of the exchange got.
-func TestRabbitMQLost(t *testing.T) {
-	source := newScene(t, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
+func TestRabbitMQLost(t *testing.T) { onBoth(t, rabbitLost) }
+
+func rabbitLost(t *testing.T, g generation) {
+	source := newScene(t, g, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
 	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
-	log := newScene(t, "RabbitMQ stream → JetStream, the source broker lost", brokers.KindRabbitMQ)
+	log := newScene(t, g, "RabbitMQ stream → JetStream, the source broker lost", brokers.KindRabbitMQ)
 	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 4000))
-	target := newScene(t, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
+	target := newScene(t, g, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
 	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
 	brokerLost(brokers.KindRabbitMQ, source, log, target)
 }

@@ -8,13 +8,15 @@ import (
 
 // Connections are cut in the middle of what they carry, at either side and at
 // both at once, while the brokers go on.
-func TestConnectionsLost(t *testing.T) {
+func TestConnectionsLost(t *testing.T) { onBoth(t, bothConnectionsLost) }
+
+func bothConnectionsLost(t *testing.T, g generation) {
 	t.Run("RabbitMQ to JetStream", func(t *testing.T) {
-		s := newScene(t, "RabbitMQ → JetStream, connections cut")
+		s := newScene(t, g, "RabbitMQ → JetStream, connections cut")
 		connectionsLost(s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(5000, 0)))
 	})
 	t.Run("JetStream to RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "JetStream → RabbitMQ, connections cut")
+		s := newScene(t, g, "JetStream → RabbitMQ, connections cut")
 		connectionsLost(s.fromJetStream(allTypes...).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(5000, 0)))
 	})
 }
@@ -44,10 +46,12 @@ func connectionsLost(s *scene) {
 // target's. What the source delivers again had been sent, but was never
 // confirmed: it must not pass for placed.
 func TestSourceLostWhileTheTargetIsSilent(t *testing.T) {
-	s := newScene(t, "RabbitMQ → JetStream, the source lost while the target is silent")
-	s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(5000, 0))
-	sourceLostWhileTheTargetIsSilent(s)
-	s.expectNothingWrong()
+	onBoth(t, func(t *testing.T, g generation) {
+		s := newScene(t, g, "RabbitMQ → JetStream, the source lost while the target is silent")
+		s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(5000, 0))
+		sourceLostWhileTheTargetIsSilent(s)
+		s.expectNothingWrong()
+	})
 }
 
 func sourceLostWhileTheTargetIsSilent(s *scene) {
@@ -68,10 +72,12 @@ func sourceLostWhileTheTargetIsSilent(s *scene) {
 // The target does not answer, and then the bridge is killed: whatever it had taken
 // from the source and not placed has to come again.
 func TestBridgeKilledWhileTheTargetIsSilent(t *testing.T) {
-	s := newScene(t, "RabbitMQ → JetStream, the bridge killed while the target is silent")
-	s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(5000, 0))
-	bridgeKilledWhileTheTargetIsSilent(s)
-	s.expectNothingWrong()
+	onBoth(t, func(t *testing.T, g generation) {
+		s := newScene(t, g, "RabbitMQ → JetStream, the bridge killed while the target is silent")
+		s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(5000, 0))
+		bridgeKilledWhileTheTargetIsSilent(s)
+		s.expectNothingWrong()
+	})
 }
 
 func bridgeKilledWhileTheTargetIsSilent(s *scene) {

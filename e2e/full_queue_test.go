@@ -12,10 +12,12 @@ import (
 // A classic queue that is full refuses messages in the middle of others that it
 // takes. Whatever comes later of a key has to wait for the refused one.
 func TestFullQueueRefuses(t *testing.T) {
-	s := newScene(t, "JetStream → a classic queue of 200 messages that refuses more")
-	s.sizedLoad(ledger.Keys100, sized(8_000, 100_000), 2000)
-	fullQueue(s)
-	s.expectNothingWrong()
+	onBoth(t, func(t *testing.T, g generation) {
+		s := newScene(t, g, "JetStream → RabbitMQ, a classic queue of 200 messages that refuses more")
+		s.sizedLoad(ledger.Keys100, sized(8_000, 100_000), 2000)
+		fullQueue(s)
+		s.expectNothingWrong()
+	})
 }
 
 // fullQueue reads the queue slowly for as long as the load goes on.

@@ -79,8 +79,9 @@ func build(name string, flags ...string) (string, error) {
 // The servers that stories disturb: one of each kind for all of them, since a
 // story leaves them running.
 var ownServers = map[brokers.Kind]func() (*brokers.Server, error){
-	brokers.KindRabbitMQ: sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ) }),
-	brokers.KindNATS:     sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindNATS) }),
+	brokers.KindRabbitMQ:  sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ) }),
+	brokers.KindRabbitMQ4: sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ4) }),
+	brokers.KindNATS:      sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindNATS) }),
 }
 
 func ownServer(t testing.TB, kind brokers.Kind) *brokers.Server {

@@ -22,14 +22,18 @@ const (
 // why it waits, memory stays flat, and the relay resumes by itself.
 func TestTargetDown(t *testing.T) {
 	t.Run("JetStream", func(t *testing.T) {
-		s := newScene(t, "RabbitMQ → JetStream, the target down", brokers.KindNATS)
-		s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
-		targetDown(s, brokers.KindNATS, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		onEach(t, func(t *testing.T, g generation) {
+			s := newScene(t, g, "RabbitMQ → JetStream, the target down", brokers.KindNATS)
+			s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
+			targetDown(s, brokers.KindNATS, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		})
 	})
 	t.Run("RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "JetStream → RabbitMQ, the target down", brokers.KindRabbitMQ)
-		s.fromJetStream(quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), 5000)
-		targetDown(s, brokers.KindRabbitMQ, sized(1, 5), time.Duration(sized(3, 30))*time.Second)
+		onBoth(t, func(t *testing.T, g generation) {
+			s := newScene(t, g, "JetStream → RabbitMQ, the target down", brokers.KindRabbitMQ)
+			s.fromJetStream(quorum).sizedLoad(ledger.Zipf10k, sized(15_000, 1_000_000), sized(2500, 5000))
+			targetDown(s, brokers.KindRabbitMQ, sized(3, 5), time.Duration(sized(3, 30))*time.Second)
+		})
 	})
 }
 
@@ -110,10 +114,12 @@ func (s *scene) checkStatusCommand(address string) {
 // An outage longer than the duplicates window, with a kill -9 of the bridge in
 // it: the target's own memory of IDs is gone when the bridge comes back.
 func TestOutageLongerThanTheWindow(t *testing.T) {
-	s := newScene(t, "RabbitMQ → JetStream, the target down for longer than its duplicates window of 100ms, the bridge killed meanwhile", brokers.KindNATS)
-	s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(5000, 0))
-	outageLongerThanTheWindow(s)
-	s.expectNothingWrong()
+	onEach(t, func(t *testing.T, g generation) {
+		s := newScene(t, g, "RabbitMQ → JetStream, the target down for longer than its duplicates window of 100ms, the bridge killed meanwhile", brokers.KindNATS)
+		s.fromRabbitMQ(smallest, allTypes...).sizedLoad(ledger.Keys100, sized(15_000, 1_000_000), sized(5000, 0))
+		outageLongerThanTheWindow(s)
+		s.expectNothingWrong()
+	})
 }
 
 func outageLongerThanTheWindow(s *scene) {

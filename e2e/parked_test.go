@@ -36,8 +36,10 @@ const rounds = 3
 
 // What JetStream can never take is parked at RabbitMQ, with its reason, and
 // nothing else: names that need an encoding, odd headers and empty keys arrive.
-func TestParkedAtRabbitMQ(t *testing.T) {
-	s := newScene(t, "RabbitMQ → JetStream, among messages that it can never take")
+func TestParkedAtRabbitMQ(t *testing.T) { onBoth(t, parkedThere) }
+
+func parkedThere(t *testing.T, g generation) {
+	s := newScene(t, g, "RabbitMQ → JetStream, among messages that it can never take")
 	s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(10_000, 100_000), 3000)
 	specials := []special{
 		{key: "big", body: strings.Repeat("x", 1<<20+1), reason: "oversized"},
@@ -56,8 +58,10 @@ func TestParkedAtRabbitMQ(t *testing.T) {
 }
 
 // The other way: what RabbitMQ can never take is parked at JetStream.
-func TestParkedAtJetStream(t *testing.T) {
-	s := newScene(t, "JetStream → a RabbitMQ exchange, among messages that it can never take")
+func TestParkedAtJetStream(t *testing.T) { onBoth(t, parkedAtTheSource) }
+
+func parkedAtTheSource(t *testing.T, g generation) {
+	s := newScene(t, g, "JetStream → a RabbitMQ exchange, among messages that it can never take")
 	s.fromJetStream().sizedLoad(ledger.Zipf10k, sized(10_000, 100_000), 3000)
 	s.rabbitMore = ", max_message: 100000"
 	ch := channel(t, s.rabbit)

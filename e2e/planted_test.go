@@ -15,7 +15,7 @@ func TestPlanted(t *testing.T) {
 	losses := func(r *ledger.Report) int { return r.Lost.Count }
 	reorders := func(r *ledger.Report) int { return r.Reordered.Count }
 	kinds := map[string]func(*ledger.Report) int{"duplicated": duplicates, "lost": losses, "reordered": reorders}
-	for _, mistake := range []struct {
+	for i, mistake := range []struct {
 		bug, about, want string
 		play             func(*scene)
 	}{
@@ -39,13 +39,13 @@ func TestPlanted(t *testing.T) {
 			s.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, 15_000, 5000)
 			sourceLostWhileTheTargetIsSilent(s)
 		}},
-		{"many-in-flight", "JetStream → a full classic queue", "reordered", func(s *scene) {
+		{"many-in-flight", "JetStream → RabbitMQ, a full classic queue", "reordered", func(s *scene) {
 			s.sizedLoad(ledger.Keys100, 8000, 2000)
 			fullQueue(s)
 		}},
 	} {
 		t.Run(mistake.bug+"/"+mistake.about, func(t *testing.T) {
-			s := newScene(t, mistake.about)
+			s := newScene(t, generations[i%len(generations)], mistake.about) // in turn
 			s.plant(mistake.bug)
 			mistake.play(s)
 			found := 0
@@ -57,7 +57,7 @@ func TestPlanted(t *testing.T) {
 				verdict = "MISSED"
 				t.Errorf("the story does not see %s: nothing is %s", mistake.bug, mistake.want)
 			}
-			fmt.Printf("PLANTED %s, %s: %d %s in %q (%s)\n", mistake.bug, verdict, found, mistake.want, mistake.about, time.Since(s.began).Round(100*time.Millisecond))
+			fmt.Printf("PLANTED %s, %s: %d %s in %q (%s)\n", mistake.bug, verdict, found, mistake.want, s.title, time.Since(s.began).Round(100*time.Millisecond))
 			for _, r := range s.relays {
 				fmt.Printf("      %-16s %s\n", r.name, r.report.Line())
 			}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,18 @@ func (s *scene) settle(ch *amqp.Channel) {
 	}
 }
 
+// tapOf is the from block of a tap with the bindings. It accepts, by their words,
+// what a tap of that type risks on that generation, and what else is accepted.
+func (s *scene) tapOf(tap, bindings string, accepted ...string) string {
+	switch {
+	case tap == stream:
+		accepted = append(accepted, "stream-headers")
+	case tap == quorum && s.kind == brokers.KindRabbitMQ4:
+		accepted = append(accepted, "priorities")
+	}
+	return fmt.Sprintf("{system: rabbit, tap: %s, accept: [%s], bindings: [%s]}", tap, strings.Join(accepted, ", "), bindings)
+}
+
 // fromRabbitMQ plays the load into a topic exchange, and relays each of the taps
 // into a JetStream stream of its own.
 func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
@@ -118,9 +131,9 @@ func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
 		s.addStream(to, duplicates)
 		s.relays = append(s.relays, &relay{
 			name:   tap + "-tap",
-			from:   fmt.Sprintf("{system: rabbit, tap: %s, bindings: [{exchange: %s, routing_key: %q}]}", tap, s.name, "#"),
+			from:   s.tapOf(tap, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "#")),
 			to:     fmt.Sprintf("{system: jet, stream: %s, subject: %q}", to, to+".{routing_key}"),
-			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }},
+			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }, Losses: s.losses(tap)},
 			reader: &ledger.NATSReader{URL: s.nats, Stream: to},
 		})
 	}

@@ -25,6 +25,8 @@ import (
 type scene struct {
 	t       *testing.T
 	title   string
+	version string // of the RabbitMQ
+	kind    brokers.Kind
 	name    string // of the bridge and of everything at the brokers
 	rng     *rand.Rand
 	rabbit  string // URL
@@ -85,9 +87,10 @@ var scenes = func() func() int {
 	}
 }()
 
-// newScene prepares a story. The kinds are the brokers that it is going to
-// disturb; the others are those that tests share.
-func newScene(t *testing.T, title string, disturb ...brokers.Kind) *scene {
+// newScene prepares a story on a generation of RabbitMQ. The kinds are the
+// brokers that it is going to disturb, KindRabbitMQ being that of the generation;
+// the others are those that tests share.
+func newScene(t *testing.T, g generation, title string, disturb ...brokers.Kind) *scene {
 	t.Helper()
 	n := scenes()
 	port, err := brokers.FreePort()
@@ -95,8 +98,8 @@ func newScene(t *testing.T, title string, disturb ...brokers.Kind) *scene {
 		t.Fatal(err)
 	}
 	s := &scene{
-		t: t, title: title, name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), n), dir: t.TempDir(),
-		rng: rand.New(rand.NewPCG(seed, uint64(n))), listen: fmt.Sprintf("127.0.0.1:%d", port),
+		t: t, kind: g.kind, name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), n), dir: t.TempDir(),
+		rng: newRand(t, title), listen: fmt.Sprintf("127.0.0.1:%d", port),
 		disturb: map[brokers.Kind]*brokers.Server{}, count: map[string]int{}, began: time.Now(),
 	}
 	s.config = filepath.Join(s.dir, "crossfade.yaml")
@@ -104,11 +107,24 @@ func newScene(t *testing.T, title string, disturb ...brokers.Kind) *scene {
 		t.Fatal(err)
 	}
 	for _, kind := range disturb {
-		s.disturb[kind] = ownServer(t, kind)
+		s.disturb[kind] = ownServer(t, s.generationOf(kind))
 	}
 	s.rabbit, s.nats = s.url(brokers.KindRabbitMQ), s.url(brokers.KindNATS)
 	s.rabbitVia, s.natsVia = s.rabbit, s.nats
+	s.version = versionOf(t, s.rabbit)
+	s.title = strings.Replace(title, "RabbitMQ", "RabbitMQ "+s.version, 1)
+	if s.title == title {
+		s.title += ", RabbitMQ " + s.version
+	}
 	return s
+}
+
+// generationOf is the kind of server that is meant by a kind of broker.
+func (s *scene) generationOf(kind brokers.Kind) brokers.Kind {
+	if kind == brokers.KindRabbitMQ {
+		return s.kind
+	}
+	return kind
 }
 
 func (s *scene) url(kind brokers.Kind) string {
@@ -116,10 +132,7 @@ func (s *scene) url(kind brokers.Kind) string {
 	if own := s.disturb[kind]; own != nil {
 		return own.URL()
 	}
-	if kind == brokers.KindRabbitMQ {
-		return brokers.RabbitMQ(s.t)
-	}
-	return brokers.NATS(s.t)
+	return brokers.Shared(s.t, s.generationOf(kind))
 }
 
 // plant makes the story run a build that makes one mistake.
@@ -199,11 +212,11 @@ func (s *scene) begin() {
 	s.t.Cleanup(s.sweep)
 	book := ledger.NewBook(ledger.NewPlan(s.load))
 	for i, r := range s.relays {
-		subject, aside := r.book.Subject, r.book.Aside
+		subject, aside, losses := r.book.Subject, r.book.Aside, r.book.Losses
 		if r.book = book; i > 0 {
 			r.book = book.ForAnother()
 		}
-		r.book.Subject, r.book.Aside = subject, aside
+		r.book.Subject, r.book.Aside, r.book.Losses = subject, aside, losses
 		if c, ok := r.reader.(io.Closer); ok {
 			s.t.Cleanup(func() { _ = c.Close() })
 		}
@@ -227,16 +240,21 @@ func (s *scene) sweep() {
 		return
 	}
 	defer conn.Close()
+	names := []string{"crossfade.holdings." + s.name}
+	for _, r := range s.relays {
+		names = append(names, strings.Join([]string{"crossfade", s.name, r.name, "parked"}, "."))
+	}
 	for _, name := range ownNames.FindAllString(out, -1) {
-		for _, suffix := range []string{"", ".dropped", ".offsets"} {
-			ch, err := conn.Channel()
-			if err != nil {
-				s.t.Errorf("sweep: %v", err)
-				return
-			}
-			_, _ = ch.QueueDelete(name+suffix, false, false, false)
-			_ = ch.Close()
+		names = append(names, name, name+".dropped", name+".offsets")
+	}
+	for _, name := range names {
+		ch, err := conn.Channel()
+		if err != nil {
+			s.t.Errorf("sweep: %v", err)
+			return
 		}
+		_, _ = ch.QueueDelete(name, false, false, false)
+		_ = ch.Close()
 	}
 	withJetStream(s.t, s.nats, func(ctx context.Context, js jetstream.JetStream) error {
 		names := js.StreamNames(ctx)
@@ -427,6 +445,9 @@ func (s *scene) print() {
 	fmt.Fprintf(&b, "STORY %s: %s, %s (%s)\n", verdict, s.title, strings.Join(faults, ", "), time.Since(s.began).Round(100*time.Millisecond))
 	for _, r := range s.relays {
 		fmt.Fprintf(&b, "      %-16s %s\n", r.name, r.report.Line())
+		for _, l := range r.book.Losses {
+			fmt.Fprintf(&b, "      %-16s not compared, since the broker does it: %s\n", "", l.Name)
+		}
 	}
 	for _, n := range s.notes {
 		fmt.Fprintf(&b, "      %s\n", n)

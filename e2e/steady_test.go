@@ -7,21 +7,23 @@ import (
 )
 
 // Steady flow, with everything that messages can carry.
-func TestSteady(t *testing.T) {
+func TestSteady(t *testing.T) { onBoth(t, steady) }
+
+func steady(t *testing.T, g generation) {
 	t.Run("RabbitMQ to JetStream", func(t *testing.T) {
-		s := newScene(t, "steady flow, RabbitMQ → JetStream, every AMQP field")
+		s := newScene(t, g, "steady flow, RabbitMQ → JetStream, every AMQP field")
 		s.fromRabbitMQ(usual, quorum, classic).sizedLoad(ledger.Zipf10k, sized(20_000, 1_000_000), 0).begin()
 		s.finish()
 		s.expectNothingWrong()
 	})
 	t.Run("RabbitMQ stream to JetStream", func(t *testing.T) {
-		s := newScene(t, "steady flow, RabbitMQ stream tap → JetStream")
+		s := newScene(t, g, "steady flow, RabbitMQ stream tap → JetStream")
 		s.fromRabbitMQ(usual, stream).sizedLoad(ledger.Keys100, sized(20_000, 1_000_000), 0).begin()
 		s.finish()
 		s.expectNothingWrong()
 	})
 	t.Run("JetStream to RabbitMQ", func(t *testing.T) {
-		s := newScene(t, "steady flow, JetStream → RabbitMQ")
+		s := newScene(t, g, "steady flow, JetStream → RabbitMQ")
 		s.fromJetStream(allTypes...).sizedLoad(ledger.Uniform10k, sized(20_000, 1_000_000), 0).begin()
 		s.finish()
 		s.expectNothingWrong()

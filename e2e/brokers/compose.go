@@ -28,7 +28,7 @@ func dockerAnswers(ctx context.Context) bool {
 
 // composeUp starts the kinds and waits until their health checks pass.
 func composeUp(ctx context.Context, root string, kinds []Kind, urls map[string]string) error {
-	ports, err := freePorts(2)
+	ports, err := freePorts(3)
 	if err != nil {
 		return err
 	}
@@ -39,15 +39,16 @@ func composeUp(ctx context.Context, root string, kinds []Kind, urls map[string]s
 	if err := os.WriteFile(filepath.Join(root, composeMark), nil, 0o644); err != nil {
 		return err
 	}
-	env := []string{"AMQP_PORT=" + strconv.Itoa(ports[0]), "NATS_PORT=" + strconv.Itoa(ports[1])}
+	port := map[Kind]int{KindRabbitMQ: ports[0], KindRabbitMQ4: ports[1], KindNATS: ports[2]}
+	env := []string{
+		"AMQP_PORT=" + strconv.Itoa(ports[0]), "AMQP4_PORT=" + strconv.Itoa(ports[1]),
+		"NATS_PORT=" + strconv.Itoa(ports[2]),
+	}
 	if err := compose(ctx, root, env, args...); err != nil {
 		return errors.Join(err, composeDown(ctx, root))
 	}
 	for _, k := range kinds {
-		s := &Server{Kind: k, Ports: ports[1:]}
-		if k == KindRabbitMQ {
-			s.Ports = ports[:1]
-		}
+		s := &Server{Kind: k, Ports: []int{port[k]}}
 		if err := Answers(s.URL()); err != nil {
 			return errors.Join(err, composeDown(ctx, root))
 		}

@@ -10,8 +10,12 @@
 //	brokers.PrivateRabbitMQ(t), brokers.PrivateNATS(t)  one of the test's own, to be killed
 //	brokers.Up, brokers.Down                            what make up and make down do
 //
+// There are two generations of RabbitMQ: the machine's own, and 4.0 out of a small
+// Debian in a folder outside the repository, which checkouts share. What a server
+// needs mounted in there is mounted for it alone, and is gone with it.
+//
 // A shared address is, in this order: the environment (CROSSFADE_TEST_AMQP,
-// CROSSFADE_TEST_NATS), what "make up" left in .brokers/env, one server per test
+// CROSSFADE_TEST_AMQP4, CROSSFADE_TEST_NATS), what "make up" left in .brokers/env, one server per test
 // process. Tests that share a server use names of their own.
 //
 // Where a server cannot be had, a test is skipped and says what to install; with

@@ -24,6 +24,14 @@ func InstallRabbitMQ(ctx context.Context, say io.Writer) error {
 		return missing
 	}
 	fmt.Fprintln(say, "brokers: installing rabbitmq-server with apt-get")
+	if err := aptGet(ctx, say, "rabbitmq-server"); err != nil {
+		return fmt.Errorf("%w (%w)", missing, err)
+	}
+	return rabbitInstalled()
+}
+
+// aptGet installs a package and starts no service.
+func aptGet(ctx context.Context, say io.Writer, name string) error {
 	if _, err := os.Stat(policyFile); errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(policyFile, []byte("#!/bin/sh\nexit 101\n"), 0o755); err == nil {
 			defer os.Remove(policyFile)
@@ -31,14 +39,14 @@ func InstallRabbitMQ(ctx context.Context, say io.Writer) error {
 	}
 	for _, args := range [][]string{
 		{"update", "-q"},
-		{"install", "-y", "-q", "--no-install-recommends", "rabbitmq-server"},
+		{"install", "-y", "-q", "--no-install-recommends", name},
 	} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		cmd.Stdout, cmd.Stderr = say, say
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%w (apt-get %s: %w)", missing, args[0], err)
+			return fmt.Errorf("apt-get %s: %w", args[0], err)
 		}
 	}
-	return rabbitInstalled()
+	return nil
 }

@@ -10,9 +10,12 @@ import (
 
 // leashScript waits until the process that holds the other end of its standard
 // input is gone, and then ends the server of the folder and removes the folder.
-// $1 is the folder, $2 the port of epmd or nothing.
+// $1 is the folder, $2 the port of epmd or nothing, $3 the folder of another
+// Debian whose epmd it is, or nothing.
 const leashScript = `
 trap '' INT TERM HUP
+root="$3"
+if [ -n "$root" ]; then epmd() { chroot "$root" epmd "$@"; }; fi
 cat >/dev/null
 if [ -s "$1/pid" ]; then kill -9 "-$(cat "$1/pid")" 2>/dev/null; fi
 if [ -n "$2" ]; then
@@ -31,12 +34,12 @@ type leash struct {
 	end io.WriteCloser
 }
 
-func newLeash(dir string, epmdPort int) (*leash, error) {
+func newLeash(dir string, epmdPort int, root string) (*leash, error) {
 	port := ""
 	if epmdPort != 0 {
 		port = strconv.Itoa(epmdPort)
 	}
-	cmd := exec.Command("/bin/sh", "-c", leashScript, "leash", dir, port)
+	cmd := exec.Command("/bin/sh", "-c", leashScript, "leash", dir, port, root)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	end, err := cmd.StdinPipe()
 	if err != nil {

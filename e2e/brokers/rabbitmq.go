@@ -1,11 +1,13 @@
 package brokers
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,27 +43,47 @@ func rabbitInstalled() error {
 // rabbitCommand starts a node that shares nothing with any other on the machine:
 // own ports, epmd, cookie, folders, and no system-wide configuration.
 func (s *Server) rabbitCommand() (*exec.Cmd, error) {
-	script, err := rabbitScript()
-	if err != nil {
-		return nil, err
-	}
 	files := map[string]string{
 		"rabbitmq.conf":   "log.console = false\nlog.file.level = warning\n",
 		"advanced.config": "[].\n",
-		"enabled_plugins": "[].\n",
+		"enabled_plugins": "[" + strings.Join(s.Plugins, ",") + "].\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o644); err != nil {
 			return nil, fmt.Errorf("brokers: rabbitmq: %w", err)
 		}
 	}
+	return s.rabbitTool("rabbitmq-server")
+}
+
+// rabbitTool is a command of the server's package, with the node's environment.
+func (s *Server) rabbitTool(name string, args ...string) (*exec.Cmd, error) {
+	if s.Kind == KindRabbitMQ4 {
+		cmd, err := s.inside(append([]string{"/usr/lib/rabbitmq/bin/" + name}, args...)...)
+		if err == nil {
+			cmd.Env = s.rabbitEnv(insideDir)
+		}
+		return cmd, err
+	}
+	script, err := rabbitScript()
+	if err != nil {
+		return nil, err
+	}
 	// Some shells start with a soft limit of 1,024 open files.
-	cmd := exec.Command("/bin/sh", "-c", `ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$0"`, script)
-	at := func(name string) string { return filepath.Join(s.Dir, name) }
-	cmd.Env = []string{
+	all := append([]string{"-c", `ulimit -n "$(ulimit -Hn)" 2>/dev/null; exec "$0" "$@"`, filepath.Join(filepath.Dir(script), name)}, args...)
+	cmd := exec.Command("/bin/sh", all...)
+	cmd.Env = s.rabbitEnv(s.Dir)
+	return cmd, nil
+}
+
+// rabbitEnv is the environment of the node and its tools, which find the server's
+// folder at dir.
+func (s *Server) rabbitEnv(dir string) []string {
+	at := func(name string) string { return filepath.Join(dir, name) }
+	return []string{
 		"CROSSFADE_BROKER=" + s.Dir,
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + os.Getenv("PATH"),
-		"HOME=" + s.Dir,
+		"HOME=" + dir,
 		"LANG=C.UTF-8",
 		"ERL_EPMD_PORT=" + strconv.Itoa(s.Ports[2]),
 		"ERL_EPMD_ADDRESS=127.0.0.1",
@@ -80,14 +102,49 @@ func (s *Server) rabbitCommand() (*exec.Cmd, error) {
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+sbwt none +sbwtdcpu none +sbwtdio none" +
 			" -kernel inet_dist_use_interface {127,0,0,1}",
 	}
-	return cmd, nil
+}
+
+// Ctl runs rabbitmqctl on the node and gives what it prints.
+func (s *Server) Ctl(ctx context.Context, args ...string) (string, error) {
+	cmd, err := s.rabbitTool("rabbitmqctl", append([]string{"--quiet"}, args...)...)
+	if err != nil {
+		return "", err
+	}
+	out, err := run(ctx, cmd)
+	if err != nil {
+		return "", fmt.Errorf("brokers: rabbitmqctl %s: %w", args[0], err)
+	}
+	return out, nil
+}
+
+// run runs a command to its end and gives what it prints.
+func run(ctx context.Context, cmd *exec.Cmd) (string, error) {
+	var out, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+	if err := cmd.Wait(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	return out.String(), nil
 }
 
 // killEPMD ends the port mapper that a node left behind on a port of its own.
-func killEPMD(port int) {
+func (s *Server) killEPMD(port int) {
+	args := []string{"epmd", "-port", strconv.Itoa(port), "-kill"}
+	if s.Kind == KindRabbitMQ4 {
+		root, err := Rabbit4Root()
+		if err != nil {
+			return
+		}
+		args = append([]string{"chroot", root}, args...)
+	}
 	for range 20 {
 		// It refuses while it still knows a living node.
-		if exec.Command("epmd", "-port", strconv.Itoa(port), "-kill").Run() == nil || !listening(port) {
+		if exec.Command(args[0], args[1:]...).Run() == nil || !listening(port) {
 			return
 		}
 	}

@@ -23,9 +23,16 @@ type Kind string
 
 // The kinds of servers.
 const (
-	KindRabbitMQ Kind = "rabbitmq"
-	KindNATS     Kind = "nats"
+	KindRabbitMQ  Kind = "rabbitmq"  // what the machine has: 3.10 on Debian 12
+	KindRabbitMQ4 Kind = "rabbitmq4" // 4.0, in a folder of its own
+	KindNATS      Kind = "nats"
 )
+
+// allKinds are those of which tests share one server each.
+var allKinds = []Kind{KindRabbitMQ, KindRabbitMQ4, KindNATS}
+
+// amqp says that the servers of the kind are RabbitMQs.
+func (k Kind) amqp() bool { return k == KindRabbitMQ || k == KindRabbitMQ4 }
 
 // startWithin bounds a start: a RabbitMQ that was killed under load took 13 s.
 const startWithin = 90 * time.Second
@@ -36,7 +43,9 @@ type Server struct {
 	Kind  Kind
 	Dir   string
 	Ports []int // clients first; RabbitMQ: then distribution, then epmd
-	leash *leash
+	// Plugins are what a RabbitMQ starts with; they count from the next start on.
+	Plugins []string
+	leash   *leash
 }
 
 // New reserves a folder under root and ports for a server and starts nothing.
@@ -52,7 +61,7 @@ func New(kind Kind, root string) (*Server, error) {
 		return nil, fmt.Errorf("brokers: %s: %w", kind, err)
 	}
 	n := 1
-	if kind == KindRabbitMQ {
+	if kind.amqp() {
 		n = 3
 	}
 	ports, err := freePorts(n)
@@ -93,7 +102,7 @@ func (s *Server) save() error {
 
 // URL is where clients connect. It stays the same through restarts.
 func (s *Server) URL() string {
-	if s.Kind == KindRabbitMQ {
+	if s.Kind.amqp() {
 		return "amqp://guest:guest@" + Address(s.Ports[0]) + "/"
 	}
 	return "nats://" + Address(s.Ports[0])
@@ -105,13 +114,20 @@ func (s *Server) Leash() error {
 	if s.leash != nil {
 		return nil
 	}
-	l, err := newLeash(s.Dir, s.epmdPort())
+	root := ""
+	if s.Kind == KindRabbitMQ4 {
+		var err error
+		if root, err = Rabbit4Root(); err != nil {
+			return err
+		}
+	}
+	l, err := newLeash(s.Dir, s.epmdPort(), root)
 	s.leash = l
 	return err
 }
 
 func (s *Server) epmdPort() int {
-	if s.Kind == KindRabbitMQ {
+	if s.Kind.amqp() {
 		return s.Ports[2]
 	}
 	return 0
@@ -227,7 +243,7 @@ func (s *Server) Remove() error {
 	ctx := context.Background()
 	err := s.Kill(ctx)
 	if p := s.epmdPort(); p != 0 {
-		killEPMD(p)
+		s.killEPMD(p)
 	}
 	if s.leash != nil {
 		err = errors.Join(err, s.leash.release())
@@ -276,7 +292,7 @@ func (s *Server) logTail() string {
 }
 
 func (s *Server) command() (*exec.Cmd, error) {
-	if s.Kind == KindRabbitMQ {
+	if s.Kind.amqp() {
 		return s.rabbitCommand()
 	}
 	return s.natsCommand()
@@ -284,8 +300,11 @@ func (s *Server) command() (*exec.Cmd, error) {
 
 // installed says why a kind of server cannot be started here.
 func installed(kind Kind) error {
-	if kind == KindRabbitMQ {
+	switch kind {
+	case KindRabbitMQ:
 		return rabbitInstalled()
+	case KindRabbitMQ4:
+		return rabbit4Installed()
 	}
 	return natsInstalled()
 }

@@ -13,13 +13,17 @@ import (
 
 // The variables that hold the addresses of the servers that tests share.
 const (
-	envAMQP = "CROSSFADE_TEST_AMQP"
-	envNATS = "CROSSFADE_TEST_NATS"
+	envAMQP  = "CROSSFADE_TEST_AMQP"
+	envAMQP4 = "CROSSFADE_TEST_AMQP4"
+	envNATS  = "CROSSFADE_TEST_NATS"
 )
 
 func envName(kind Kind) string {
-	if kind == KindRabbitMQ {
+	switch kind {
+	case KindRabbitMQ:
 		return envAMQP
+	case KindRabbitMQ4:
+		return envAMQP4
 	}
 	return envNATS
 }
@@ -33,7 +37,7 @@ func Root() (string, error) {
 	return filepath.Join(repo, ".brokers"), nil
 }
 
-// Up makes one RabbitMQ and one NATS run for tests and writes their addresses to
+// Up makes a RabbitMQ of each generation and a NATS run for tests and writes their addresses to
 // the file env in root: those that the environment names, those that run already,
 // else through Docker Compose where an engine answers, else natively. What
 // cannot be had is said, and is an error only in CI.
@@ -44,7 +48,7 @@ func Up(ctx context.Context, root string, say io.Writer) error {
 	path := filepath.Join(root, "env")
 	urls := map[string]string{}
 	var absent []Kind
-	for _, kind := range []Kind{KindRabbitMQ, KindNATS} {
+	for _, kind := range allKinds {
 		name := envName(kind)
 		if u := os.Getenv(name); u != "" {
 			if err := Answers(u); err != nil {
@@ -76,7 +80,8 @@ func Up(ctx context.Context, root string, say io.Writer) error {
 	if err := writeEnv(path, urls); err != nil {
 		return err
 	}
-	for _, name := range []string{envAMQP, envNATS} {
+	for _, kind := range allKinds {
+		name := envName(kind)
 		if u := urls[name]; u != "" {
 			fmt.Fprintf(say, "%s=%s\n", name, u)
 		}
@@ -87,7 +92,11 @@ func Up(ctx context.Context, root string, say io.Writer) error {
 // Running says why the servers that Up left do not answer; nil where they do.
 func Running(root string) error {
 	urls := readEnv(filepath.Join(root, "env"))
-	for _, name := range []string{envAMQP, envNATS} {
+	for _, kind := range allKinds {
+		name := envName(kind)
+		if urls[name] == "" && kind == KindRabbitMQ4 && !InCI() && rabbit4Installed() != nil {
+			continue // up has said that this user cannot have it
+		}
 		if urls[name] == "" {
 			return fmt.Errorf("brokers: make up has started none for %s", name)
 		}
@@ -113,10 +122,15 @@ func upResult(errs []error, say io.Writer) error {
 }
 
 func upNative(ctx context.Context, root string, kind Kind, say io.Writer) (string, error) {
-	if kind == KindRabbitMQ {
-		if err := InstallRabbitMQ(ctx, say); err != nil {
-			return "", err
-		}
+	var err error
+	switch kind {
+	case KindRabbitMQ:
+		err = InstallRabbitMQ(ctx, say)
+	case KindRabbitMQ4:
+		err = InstallRabbitMQ4(ctx, say)
+	}
+	if err != nil {
+		return "", err
 	}
 	s, err := New(kind, filepath.Join(root, "up"))
 	if err != nil {
@@ -168,7 +182,8 @@ func readEnv(path string) map[string]string {
 
 func writeEnv(path string, values map[string]string) error {
 	var b strings.Builder
-	for _, name := range []string{envAMQP, envNATS} {
+	for _, kind := range allKinds {
+		name := envName(kind)
 		if v := values[name]; v != "" {
 			fmt.Fprintf(&b, "%s=%s\n", name, v)
 		}

@@ -10,37 +10,55 @@ import (
 	"testing"
 )
 
+// envGeneration, set to 4, makes RabbitMQ and PrivateRabbitMQ give that
+// generation, so that tests which know nothing of generations run on it too.
+const envGeneration = "CROSSFADE_TEST_RABBITMQ"
+
+func generation(t testing.TB) Kind {
+	t.Helper()
+	switch v := os.Getenv(envGeneration); v {
+	case "", "3":
+		return KindRabbitMQ
+	case "4":
+		return KindRabbitMQ4
+	default:
+		t.Fatalf("%s is %q; want 3 or 4", envGeneration, v)
+		return ""
+	}
+}
+
 // RabbitMQ gives the URL of a RabbitMQ that tests share: use names of your own.
 // It fails the test, or skips it outside CI, where there is none.
 func RabbitMQ(t testing.TB) string {
 	t.Helper()
-	return shared(t, KindRabbitMQ)
+	return Shared(t, generation(t))
 }
 
 // NATS gives the URL of a NATS server with JetStream that tests share: use names
 // of your own. It fails the test, or skips it outside CI, where there is none.
 func NATS(t testing.TB) string {
 	t.Helper()
-	return shared(t, KindNATS)
+	return Shared(t, KindNATS)
 }
 
 // PrivateRabbitMQ starts a RabbitMQ that ends with the test and that the test
 // may stop, restart and kill.
 func PrivateRabbitMQ(t testing.TB) *Server {
 	t.Helper()
-	return private(t, KindRabbitMQ)
+	return Private(t, generation(t))
 }
 
 // PrivateNATS starts a NATS server with JetStream that ends with the test and
 // that the test may stop, restart and kill.
 func PrivateNATS(t testing.TB) *Server {
 	t.Helper()
-	return private(t, KindNATS)
+	return Private(t, KindNATS)
 }
 
-func private(t testing.TB, kind Kind) *Server {
+// Private starts a server that ends with the test; a RabbitMQ with the plugins.
+func Private(t testing.TB, kind Kind, plugins ...string) *Server {
 	t.Helper()
-	s, err := startLeashed(kind)
+	s, err := startLeashed(kind, plugins...)
 	if err != nil {
 		Missing(t, err)
 	}
@@ -56,7 +74,7 @@ func private(t testing.TB, kind Kind) *Server {
 // or for several tests in a row.
 func StartForProcess(kind Kind) (*Server, error) { return startLeashed(kind) }
 
-func startLeashed(kind Kind) (*Server, error) {
+func startLeashed(kind Kind, plugins ...string) (*Server, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
@@ -64,6 +82,10 @@ func startLeashed(kind Kind) (*Server, error) {
 	s, err := New(kind, root)
 	if err != nil {
 		return nil, err
+	}
+	s.Plugins = plugins
+	if err := s.save(); err != nil {
+		return nil, errors.Join(err, s.Remove())
 	}
 	if err := s.Leash(); err != nil {
 		return nil, errors.Join(err, s.Remove())
@@ -76,11 +98,14 @@ func startLeashed(kind Kind) (*Server, error) {
 
 // ofProcess holds the servers that this test process started for all its tests.
 var ofProcess = map[Kind]func() (string, error){
-	KindRabbitMQ: sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ) }),
-	KindNATS:     sync.OnceValues(func() (string, error) { return sharedURL(KindNATS) }),
+	KindRabbitMQ:  sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ) }),
+	KindRabbitMQ4: sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ4) }),
+	KindNATS:      sync.OnceValues(func() (string, error) { return sharedURL(KindNATS) }),
 }
 
-func shared(t testing.TB, kind Kind) string {
+// Shared gives the URL of the server of a kind that tests share: use names of
+// your own. It fails the test, or skips it outside CI, where there is none.
+func Shared(t testing.TB, kind Kind) string {
 	t.Helper()
 	u, err := ofProcess[kind]()
 	if err != nil {

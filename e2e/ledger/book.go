@@ -24,6 +24,8 @@ type Book struct {
 	// Aside, where it is set, is asked about each message that carries no number of
 	// the plan; true takes it out of the book. Called by one goroutine at a time.
 	Aside func(m *Message) bool
+	// Losses are what the incumbent does to messages before anybody can read them.
+	Losses []Loss
 
 	source *source
 
@@ -142,6 +144,9 @@ func (b *Book) Observe(m *Message) {
 		return
 	}
 	planned := b.Plan.Message(n)
+	for _, l := range b.Losses {
+		l.apply(&planned)
+	}
 	difference := difference(&planned, m)
 	if want := b.Subject; difference == "" && want != nil && want(planned.Name) != m.Subject {
 		difference = fmt.Sprintf("is at %q, belongs at %q", m.Subject, want(planned.Name))

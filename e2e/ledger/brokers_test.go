@@ -19,7 +19,21 @@ const few = 5000
 // TestRabbitMQAgainstItself: what the ledger publishes to an exchange and reads
 // from a queue bound to it, with no bridge between, is without fault.
 func TestRabbitMQAgainstItself(t *testing.T) {
-	url := brokers.RabbitMQ(t)
+	for _, g := range []brokers.Kind{brokers.KindRabbitMQ, brokers.KindRabbitMQ4} {
+		t.Run(string(g), func(t *testing.T) { againstItself(t, g) })
+	}
+}
+
+// lossesOf is what streams of that generation do to messages.
+func lossesOf(g brokers.Kind) []Loss {
+	if g == brokers.KindRabbitMQ4 {
+		return []Loss{OctetsBecomeText}
+	}
+	return nil
+}
+
+func againstItself(t *testing.T, g brokers.Kind) {
+	url := brokers.Shared(t, g)
 	for _, kind := range []string{"classic", "quorum", "stream"} {
 		t.Run(kind, func(t *testing.T) {
 			conn, ch, err := dialAMQP(url)
@@ -46,6 +60,9 @@ func TestRabbitMQAgainstItself(t *testing.T) {
 				_ = ch.ExchangeDelete(name, false, false)
 			}()
 			b := NewBook(NewPlan(l))
+			if kind == "stream" {
+				b.Losses = lossesOf(g)
+			}
 			if err := ProduceRabbitMQ(t.Context(), b, url, Pace{}); err != nil {
 				t.Fatal(err)
 			}
@@ -108,24 +125,26 @@ func readAll(t *testing.T, b *Book, r Reader) {
 // found, what it did not is unknown and in order.
 func TestProducersGoOnAfterAKill(t *testing.T) {
 	tests := map[string]struct {
-		server  func(testing.TB) *brokers.Server
+		kind    brokers.Kind
 		carries Carries
 		prefix  string
 	}{
-		"rabbitmq": {brokers.PrivateRabbitMQ, CarriesStream, ""},
-		"nats":     {brokers.PrivateNATS, CarriesText, "in."},
+		"rabbitmq":  {brokers.KindRabbitMQ, CarriesStream, ""},
+		"rabbitmq4": {brokers.KindRabbitMQ4, CarriesStream, ""},
+		"nats":      {brokers.KindNATS, CarriesText, "in."},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := test.server(t)
+			s := brokers.Private(t, test.kind)
 			l := Load{Seed: 6, Messages: few, Keys: Keys100, Carries: test.carries, Prefix: test.prefix}
 			produce, reader := ProduceNATS, Reader(&NATSReader{URL: s.URL(), Stream: "in"})
-			if name == "rabbitmq" {
+			if name != "nats" {
 				l.Space = "amq.topic"
 				produce, reader = ProduceRabbitMQ, &RabbitMQReader{URL: s.URL(), Queue: "in", Stream: true}
 			}
 			declare(t, s)
 			b := NewBook(NewPlan(l))
+			b.Losses = lossesOf(test.kind)
 			done := make(chan error, 1)
 			go func() { done <- produce(t.Context(), b, s.URL(), Pace{Rate: 10_000}) }()
 			for b.Produced() < few/3 {

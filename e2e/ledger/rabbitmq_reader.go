@@ -78,7 +78,7 @@ func (r *RabbitMQReader) read(ctx context.Context, b *Book) error {
 				r.next, _ = d.Headers["x-stream-offset"].(int64)
 				r.next++
 			}
-			b.observeAMQP(&d)
+			b.ObserveAMQP(&d)
 			s.last = d
 			s.unacked++
 			m.wait(ctx)
@@ -126,7 +126,8 @@ func (s *readSession) acknowledge() error {
 	return s.last.Ack(true)
 }
 
-func (b *Book) observeAMQP(d *amqp.Delivery) {
+// ObserveAMQP is Observe for what a client of RabbitMQ was given.
+func (b *Book) ObserveAMQP(d *amqp.Delivery) {
 	m, err := fromAMQP(d)
 	if err != nil {
 		b.Unreadable(d.RoutingKey, err)

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 	case len(args) == 1 && args[0] == "running":
 		return brokers.Running(root)
 	case len(args) == 1 && args[0] == "install":
-		return brokers.InstallRabbitMQ(ctx, os.Stdout)
+		return brokers.Install(ctx, os.Stdout)
 	}
 	return fmt.Errorf("want one of: up, down, running, install")
 }
