@@ -41,6 +41,7 @@ func TestParkedAtRabbitMQ(t *testing.T) { onBoth(t, parkedThere) }
 func parkedThere(t *testing.T, g generation) {
 	s := newScene(t, g, "RabbitMQ → JetStream, among messages that it can never take")
 	s.fromRabbitMQ(usual, quorum).sizedLoad(ledger.Zipf10k, sized(10_000, 100_000), 3000)
+	s.relays[0].more = "park: skip"
 	specials := []special{
 		{key: "big", body: strings.Repeat("x", 1<<20+1), reason: "oversized"},
 		{key: "heavy", headers: map[string]any{"heavy": strings.Repeat("h", 66_000)}, reason: "oversized"},
@@ -77,7 +78,7 @@ func parkedAtTheSource(t *testing.T, g generation) {
 	}
 	s.relays = append(s.relays, &relay{
 		name: "to-exchange", from: "{system: jet, stream: " + s.name + "}", to: "{system: rabbit, exchange: " + s.name + "}",
-		more: "id: {header: " + ledger.IDHeader + "}", book: &ledger.Book{Subject: func(name string) string { return name }},
+		more: "id: {header: " + ledger.IDHeader + "}\n    park: skip", book: &ledger.Book{Subject: func(name string) string { return name }},
 		reader: &ledger.RabbitMQReader{URL: s.rabbit, Queue: s.name}, repeats: true,
 	})
 	s.playSpecials([]special{
@@ -235,7 +236,7 @@ func (s *scene) parkedAtNATS() []parkedRecord {
 }
 
 // joined puts records together: "CFP1" group(8) part(4) parts(4), then a piece of
-// a line of JSON with the body behind it.
+// items: length(4), a line of JSON, the body. An item with a note is no message.
 type joined struct {
 	payload []byte
 	records []parkedRecord
@@ -254,13 +255,22 @@ func (j *joined) add(t testing.TB, record []byte) {
 	if j.payload = append(j.payload, record[head:]...); part+1 < parts {
 		return
 	}
-	line, body, _ := bytes.Cut(j.payload, []byte{'\n'})
-	var in struct {
-		Reason, Cause string
-		Key           []byte
+	for rest := j.payload; len(rest) > 0; {
+		if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.BigEndian.Uint32(rest)) {
+			t.Fatalf("parked record: an item is cut short")
+		}
+		end := 4 + int(binary.BigEndian.Uint32(rest))
+		line, body, _ := bytes.Cut(rest[4:end], []byte{'\n'})
+		rest = rest[end:]
+		var in struct {
+			Note, Reason, Cause string
+			Key                 []byte
+		}
+		if err := json.Unmarshal(line, &in); err != nil {
+			t.Fatalf("parked record: %v", err)
+		}
+		if in.Note == "" {
+			j.records = append(j.records, parkedRecord{string(in.Key), string(body), in.Reason, in.Cause})
+		}
 	}
-	if err := json.Unmarshal(line, &in); err != nil {
-		t.Fatalf("parked record: %v", err)
-	}
-	j.records = append(j.records, parkedRecord{string(in.Key), string(body), in.Reason, in.Cause})
 }
