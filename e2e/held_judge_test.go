@@ -99,13 +99,15 @@ func (h *heldStory) judge(r *relay) (v heldVerdict) {
 	h.expectListed(r, aside)
 	numbers := map[[2]string]int{}
 	for n := 1; n <= plan.Messages; n++ {
-		numbers[[2]string{plan.Name(n), plan.ID(n)}] = n
+		if r.book.Has(n) {
+			numbers[[2]string{plan.Name(n), plan.ID(n)}] = n
+		}
 	}
 	seen, newest := map[int]bool{}, map[string]int{}
 	for _, x := range aside {
 		n := numbers[[2]string{x.key, x.id}]
 		switch {
-		case n == 0 || !r.book.Has(n) || !h.held(firsts, n):
+		case n == 0 || !h.held(firsts, n):
 			v.add(&v.strangers, "%d, %q id %q, is parked as %s", n, x.key, x.id, x.reason)
 			continue
 		case seen[n]:

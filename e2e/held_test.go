@@ -36,11 +36,12 @@ func heldKeys(t *testing.T, g generation) {
 			continue
 		}
 		t.Run(v.name, func(t *testing.T) {
-			what := "mended and retried"
+			route, _, _ := strings.Cut(strings.Replace(v.name, " to ", " → ", 1), ",")
+			what := "the cause mended, all sent again"
 			if v.discard {
-				what = "discarded, and what waits behind it retried"
+				what = "the poison discarded, the rest sent again"
 			}
-			h := v.stage(newHeldStory(t, g, strings.Replace(v.name, " to ", " → ", 1)+", 1 % poison, "+what, v.discard))
+			h := v.stage(newHeldStory(t, g, route+", 1 % poison, "+what, v.discard))
 			h.hold()
 			h.expectHeld(h.judgeAll())
 			h.release()
@@ -275,7 +276,7 @@ func (h *heldStory) release() {
 
 // retrying waits for the moment of kill i of the second part: one at which a random
 // share of what was parked is still to be sent again. It says whether it came: if
-// not, the load has come to its own i-th share.
+// none is left, the moment is that of the load's own share.
 func (h *heldStory) retrying(i int) bool {
 	h.t.Helper()
 	share := 1 - (float64(i)+h.rng.Float64())/float64(kills())
@@ -286,8 +287,8 @@ func (h *heldStory) retrying(i int) bool {
 		switch left := float64(at.ParkedNow); {
 		case answers && at.Counts.Placed > 0 && left > 0 && left <= share*float64(h.parked[which.name]):
 			return true
-		case answers && at.Counts.Placed > 0 && h.book().Produced() >= late:
-			return at.ParkedNow > 0
+		case answers && at.Counts.Placed > 0 && left == 0 && h.book().Produced() >= late:
+			return false
 		case time.Now().After(deadline):
 			h.t.Fatalf("neither %d messages produced nor %.0f %% of %d parked: %+v", late, 100*share, h.parked[which.name], at)
 		}
