@@ -126,23 +126,19 @@ func (s *scene) eachAtRabbitMQ(r *relay, f func([]byte)) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var record []byte // of several messages: CorrelationId is its part, "0/2"
+	records := map[string][]byte{} // of several messages: CorrelationId is its part, "0/2"
 	for {
 		select {
 		case d, ok := <-deliveries:
 			if !ok {
 				s.t.Fatal("the connection to the journal is lost")
 			}
-			i, n, _ := strings.Cut(d.CorrelationId, "/")
-			if d.Type != "crossfade-part" {
-				break
-			}
-			if i == "0" {
-				record = nil
-			}
-			if record = append(record, d.Body...); next(i) == n {
-				f(record)
-				record = nil
+			if d.Type == "crossfade-part" {
+				records[d.MessageId] = append(records[d.MessageId], d.Body...)
+				if i, n, _ := strings.Cut(d.CorrelationId, "/"); next(i) == n {
+					f(records[d.MessageId])
+					delete(records, d.MessageId)
+				}
 			}
 			if err := d.Ack(false); err != nil {
 				s.t.Fatal(err)

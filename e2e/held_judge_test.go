@@ -15,7 +15,11 @@ type heldVerdict struct {
 	unordered int // parked behind a later one of their key
 	altered   int // parked with another reason or body
 	repeated  int // parked once more with the same ID, which is allowed
-	examples  []string
+	// resent were delivered, and delivered once more by the incumbent after a crash,
+	// when their key was held already. That is allowed where nobody can read back
+	// that the candidate has them.
+	resent   int
+	examples []string
 }
 
 func (v *heldVerdict) clean() bool {
@@ -23,8 +27,8 @@ func (v *heldVerdict) clean() bool {
 }
 
 func (v *heldVerdict) String() string {
-	s := fmt.Sprintf("missing %d, passed %d, gone %d, strangers %d, unordered %d, altered %d, repeated %d",
-		v.missing, v.passed, v.gone, v.strangers, v.unordered, v.altered, v.repeated)
+	s := fmt.Sprintf("missing %d, passed %d, gone %d, strangers %d, unordered %d, altered %d, repeated %d, resent %d",
+		v.missing, v.passed, v.gone, v.strangers, v.unordered, v.altered, v.repeated, v.resent)
 	for _, e := range v.examples {
 		s += "\n    " + e
 	}
@@ -86,6 +90,7 @@ func (h *heldStory) judgeAll() (sum heldVerdict) {
 		sum.unordered += v.unordered
 		sum.altered += v.altered
 		sum.repeated += v.repeated
+		sum.resent += v.resent
 		sum.examples = append(sum.examples, v.examples...)
 	}
 	return sum
@@ -107,6 +112,9 @@ func (h *heldStory) judge(r *relay) (v heldVerdict) {
 	for _, x := range aside {
 		n := numbers[[2]string{x.key, x.id}]
 		switch {
+		case r.repeats && n > 0 && firsts[x.key] > n && r.book.Times(n) > 0:
+			v.resent++
+			continue
 		case n == 0 || !h.held(firsts, n):
 			v.add(&v.strangers, "%d, %q id %q, is parked as %s", n, x.key, x.id, x.reason)
 			continue

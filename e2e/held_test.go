@@ -248,6 +248,7 @@ func (h *heldStory) release() {
 	} else {
 		h.mend()
 	}
+	h.pace.Rate = sized(1500, 1000) // a bridge that starts reads much, and is killed soon
 	h.goOn()
 	for _, r := range h.relays {
 		if out, code := command(h.t, h.binary, h.env, "parked", "retry", r.name, "--all", "-c", h.config); code != 0 {
