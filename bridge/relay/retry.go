@@ -71,7 +71,7 @@ func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 		if err == nil {
 			r.mu.Lock()
 			r.recount(&lot)
-			r.lot.alone = r.lot.alone || r.lot.toGo > 0 && left >= r.lot.toGo
+			r.lot.alone = r.lot.alone || r.lot.toGo > 0 && left >= r.lot.toGo || left > r.cfg.Limits.Parked/2
 			r.lot.toGo = left
 			r.mu.Unlock()
 		}
