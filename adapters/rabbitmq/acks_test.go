@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -135,7 +136,7 @@ func TestPositionsThatCannotBeRead(t *testing.T) {
 }
 
 func TestPartsOfRecords(t *testing.T) {
-	var p partial
+	var p partials
 	type in struct{ id, part, body string }
 	var got []string
 	for _, x := range []in{
@@ -145,6 +146,9 @@ func TestPartsOfRecords(t *testing.T) {
 		{"d", "0/2", "thr"}, {"d", "1/2", "ee"},
 		{"e", "1/2", "no beginning"},
 		{"f", "0/1", ""},
+		// Two processes that write at the same time, an operator's and the bridge's.
+		{"g", "0/2", "fo"}, {"h", "0/3", "f"}, {"i", "0/1", "in between"}, {"g", "1/2", "ur"},
+		{"h", "1/3", "iv"}, {"h", "1/3", "repeated"}, {"h", "2/3", "e"},
 	} {
 		record, whole, err := p.add(x.id, x.part, []byte(x.body))
 		if err != nil {
@@ -154,10 +158,26 @@ func TestPartsOfRecords(t *testing.T) {
 			got = append(got, string(record))
 		}
 	}
-	if want := []string{"one", "two", "three", ""}; !slices.Equal(got, want) {
+	if want := []string{"one", "two", "three", "", "in between", "four", "five"}; !slices.Equal(got, want) {
 		t.Fatalf("got %q, want %q", got, want)
 	}
 	if _, _, err := p.add("x", "half", nil); err == nil {
 		t.Fatal("a part without a number was taken")
+	}
+}
+
+// What crashes left unfinished does not pile up.
+func TestUnfinishedRecordsAreBounded(t *testing.T) {
+	var p partials
+	for i := range 3 * mostOpen {
+		if _, whole, err := p.add(strconv.Itoa(i), "0/2", nil); whole || err != nil {
+			t.Fatal(whole, err)
+		}
+	}
+	if len(p.open) != mostOpen {
+		t.Errorf("%d are kept, want %d", len(p.open), mostOpen)
+	}
+	if _, whole, _ := p.add(strconv.Itoa(3*mostOpen-1), "1/2", nil); !whole {
+		t.Error("the newest is lost")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -116,7 +117,7 @@ func (n *session) records(ctx context.Context, stream string, last func(offset u
 	defer r.close()
 	var d decoder
 	var into bridge.Delivery
-	var open partial
+	var open partials
 	for {
 		batch, err := r.soon(ctx, 512)
 		if err != nil {
@@ -151,16 +152,22 @@ func (n *session) records(ctx context.Context, stream string, last func(offset u
 
 func (l *ownLog) close() { l.session.close() }
 
-// A partial is a record of which not all parts have been read.
+// partials are the records of which not all parts have been read. Those of several
+// processes may stand in between each other: an operator writes beside a bridge,
+// and one that was stopped may finish its record after its successor has begun one.
+type partials struct{ open []*partial } // oldest first
+
 type partial struct {
 	id   string
 	next int
 	body []byte
 }
 
-// add takes a part. A record that was left unfinished is dropped when the next
-// one begins.
-func (p *partial) add(id, part string, body []byte) (record []byte, whole bool, err error) {
+// mostOpen bounds what crashes may have left unfinished behind each other.
+const mostOpen = 16
+
+// add takes the next part, and gives the record that it completes.
+func (p *partials) add(id, part string, body []byte) (record []byte, whole bool, err error) {
 	var index, count int
 	if n, err := fmt.Sscanf(part, "%d/%d", &index, &count); n != 2 || err != nil || count < 1 {
 		return nil, false, errors.New("a part of a record is not numbered")
@@ -168,19 +175,24 @@ func (p *partial) add(id, part string, body []byte) (record []byte, whole bool, 
 	if count == 1 {
 		return body, true, nil
 	}
-	if index == 0 {
-		*p = partial{id: id}
+	i := slices.IndexFunc(p.open, func(o *partial) bool { return o.id == id })
+	if index == 0 && i < 0 {
+		if len(p.open) == mostOpen {
+			p.open = slices.Delete(p.open, 0, 1)
+		}
+		i = len(p.open)
+		p.open = append(p.open, &partial{id: id})
 	}
-	if id != p.id || index != p.next {
-		return nil, false, nil // the rest of a record whose beginning was cut off
+	if i < 0 || index != p.open[i].next {
+		return nil, false, nil // the rest of a record whose beginning was cut off, or a repeat
 	}
-	p.body = append(p.body, body...)
-	if p.next++; p.next < count {
+	o := p.open[i]
+	o.body = append(o.body, body...)
+	if o.next++; o.next < count {
 		return nil, false, nil
 	}
-	record = p.body
-	*p = partial{}
-	return record, true, nil
+	p.open = slices.Delete(p.open, i, i+1)
+	return o.body, true, nil
 }
 
 func token() string {

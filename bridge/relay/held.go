@@ -44,6 +44,12 @@ type parkingLot struct {
 	// reserve is how much of the debt is kept for messages that are sent again, and
 	// retrying how many of those are not done with.
 	reserve, retrying int
+	// toGo is how many were to be sent again when it was looked last. When that does
+	// not go down since more joins than is sent, or comes near the limit that stops
+	// the relay, those are alone: the rest waits at the incumbent until they are
+	// through.
+	toGo  int
+	alone bool
 	// done is how many were sent again and placed lately: what the source may
 	// deliver once more lies as much further back at the candidate.
 	done    int

@@ -185,7 +185,7 @@ func (r *Relay) finish() (moved bool) {
 	defer r.mu.Unlock()
 	moved = r.ledger.moved
 	r.ledger.voidAll()
-	r.lot.reserve, r.lot.retrying = 0, 0
+	r.lot.reserve, r.lot.retrying, r.lot.toGo, r.lot.alone = 0, 0, 0, false
 	clear(r.lot.refused)
 	r.lanes = nil
 	return moved
@@ -299,6 +299,9 @@ func (r *Relay) waitForRoom(ctx context.Context) (int, error) {
 			room = 0
 		} else {
 			room = min(room, 1+left/r.ledger.meanBody)
+		}
+		if r.lot.alone {
+			room = 0
 		}
 		r.mu.Unlock()
 		if ctx.Err() != nil {

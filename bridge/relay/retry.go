@@ -32,7 +32,7 @@ func (r *Relay) retry(ctx context.Context) error {
 			return err
 		case n == 0:
 			r.mu.Lock()
-			r.lot.reserve = 0
+			r.lot.reserve, r.lot.toGo, r.lot.alone = 0, 0, false
 			r.mu.Unlock()
 			signal(r.room)
 			return nil
@@ -50,7 +50,7 @@ const (
 // each held key is parked: a process before this one may have placed some while
 // this one was reading.
 func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
-	octets := 0
+	octets, left := 0, 0
 	var lot parkingLot
 	lot.reset()
 	err = r.withParking(ctx, func() error {
@@ -59,6 +59,9 @@ func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 				return nil
 			}
 			lot.add(p, r.cfg.Hold)
+			if p.Retry {
+				left++
+			}
 			if p.Retry && octets < enough && len(todo) < mostAtOnce {
 				todo = append(todo, *p)
 				octets += len(p.Message.Body)
@@ -68,6 +71,8 @@ func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 		if err == nil {
 			r.mu.Lock()
 			r.recount(&lot)
+			r.lot.alone = r.lot.alone || r.lot.toGo > 0 && left >= r.lot.toGo || left > r.cfg.Limits.Parked/2
+			r.lot.toGo = left
 			r.mu.Unlock()
 		}
 		return err

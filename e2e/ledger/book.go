@@ -13,6 +13,7 @@ const (
 	sent           // perhaps stored
 	returned       // to the producer, since no queue received it
 	confirmed
+	givenUp // by an operator: it has to be nowhere
 )
 
 // A Book keeps what the incumbent confirmed and what was found at one candidate.
@@ -42,6 +43,7 @@ type source struct {
 	mu        sync.Mutex
 	states    []state
 	confirmed int
+	newest    int // number that was sent
 	enough    bool
 }
 
@@ -62,6 +64,7 @@ func (b *Book) Sent(n int) {
 	if b.source.states[n] == unsent {
 		b.source.states[n] = sent
 	}
+	b.source.newest = max(b.source.newest, n)
 }
 
 // Confirmed notes that the incumbent has message n.
@@ -86,6 +89,41 @@ func (b *Book) Enough() {
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
 	b.source.enough = true
+}
+
+// GoOn takes Enough back: who produces next goes on behind what was sent.
+func (b *Book) GoOn() {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	b.source.enough = false
+}
+
+// next is the number behind those that were sent.
+func (b *Book) next() int {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	return b.source.newest + 1
+}
+
+// GivenUp notes that message n, which the incumbent confirmed, must not be at the
+// candidate any more: an operator gave it up.
+func (b *Book) GivenUp(n int) {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.states[n] == confirmed {
+		b.source.confirmed--
+	}
+	b.source.states[n] = givenUp
+}
+
+// Has says whether the incumbent confirmed message n.
+func (b *Book) Has(n int) bool { return b.stateOf(n) == confirmed }
+
+// Times is how often message n was found.
+func (b *Book) Times(n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int(b.seen[n])
 }
 
 // more says whether message n is to be produced.
@@ -159,8 +197,8 @@ func (b *Book) Observe(m *Message) {
 		b.faults[altered].add(planned.Key, "%d: %s", n, difference)
 	}
 	switch at := b.stateOf(n); {
-	case at == unsent, at == returned:
-		b.faults[unexpected].add(planned.Key, "%d was never sent, or returned", n)
+	case at == unsent, at == returned, at == givenUp:
+		b.faults[unexpected].add(planned.Key, "%d was never sent, or returned, or given up", n)
 	case b.seen[n] > 0:
 		b.faults[duplicated].add(planned.Key, "%d came again, after %d", n, b.newest[key])
 	case b.newest[key] > uint32(n):

@@ -226,6 +226,14 @@ func TestBookFindsPlantedFaults(t *testing.T) {
 			b.source.states[701], b.source.confirmed = sent, b.source.confirmed-1
 			return append(ms, ms[700])
 		}, want{duplicated: 1}},
+		"given up, and not there": {func(b *Book, ms []Message) []Message {
+			b.GivenUp(701)
+			return slices.Delete(ms, 700, 701)
+		}, want{}},
+		"given up, and there": {func(b *Book, ms []Message) []Message {
+			b.GivenUp(701)
+			return ms
+		}, want{unexpected: 1}},
 		"all of it twice": {func(_ *Book, ms []Message) []Message { return append(ms, ms...) }, want{duplicated: 2000}},
 		"backwards": {func(_ *Book, ms []Message) []Message {
 			slices.Reverse(ms)
@@ -277,5 +285,48 @@ func TestReorderedCountsWhatANaiveModelCounts(t *testing.T) {
 		if r := reportOf(b, ms); r.Reordered.Count != want {
 			t.Errorf("seed %d: %d reordered, a naive count gives %d", seed, r.Reordered.Count, want)
 		}
+	}
+}
+
+// Poison is one message in so many, up to a number, and changes nothing else of
+// the plan but that nobody repeats its body.
+func TestPoisonIsLargeAndRare(t *testing.T) {
+	for _, l := range loads {
+		plain := NewPlan(l)
+		l.Poison, l.PoisonUpTo = 100, l.Messages/2
+		p := NewPlan(l)
+		bodies, count := map[string]int{}, 0
+		for n := 1; n <= l.Messages; n++ {
+			body := p.Body(n)
+			if p.Name(n) != plain.Name(n) || p.ID(n) != plain.ID(n) {
+				t.Fatalf("%s: %d is another message with poison in the plan", l.Keys, n)
+			}
+			if large := len(body) == PoisonSize; large != p.Poisoned(n) || large && n > l.PoisonUpTo || !large && len(body) != bodySize {
+				t.Fatalf("%s: %d has %d octets, poison %t", l.Keys, n, len(body), p.Poisoned(n))
+			}
+			if p.Poisoned(n) {
+				count++
+				bodies[string(body)]++
+			}
+		}
+		if count < 60 || count > 140 || len(bodies) != count {
+			t.Errorf("%s: %d poisoned, %d bodies", l.Keys, count, len(bodies))
+		}
+	}
+}
+
+// A producer that was stopped goes on behind what was sent.
+func TestBookGoesOn(t *testing.T) {
+	b := NewBook(NewPlan(Load{Seed: 1, Messages: 10, Keys: Keys100}))
+	for n := b.next(); b.more(n); n++ {
+		if b.Sent(n); n == 4 {
+			b.Enough()
+		}
+	}
+	if next := b.next(); next != 5 || b.more(next) {
+		t.Fatalf("stopped: next is %d, more %t", next, b.more(next))
+	}
+	if b.GoOn(); !b.more(b.next()) || b.next() != 5 {
+		t.Fatalf("going on: next is %d", b.next())
 	}
 }

@@ -26,7 +26,7 @@ func dialNATS(url string) (*nats.Conn, <-chan struct{}, error) {
 // subjects.
 func ProduceNATS(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
-	for next := 1; b.more(next); {
+	for next := b.next(); b.more(next); {
 		var err error
 		if next, err = produceNATS(ctx, b, url, pace, m, next); err != nil {
 			return err

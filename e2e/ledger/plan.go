@@ -18,6 +18,8 @@ const (
 	Zipf10k Keys = "10,000 Zipf keys"
 	// Keys100 is 100 keys in equal shares: many messages of a key in flight.
 	Keys100 Keys = "100 keys"
+	// Keys1k is 1,000 keys in equal shares.
+	Keys1k Keys = "1,000 keys"
 	// Uniform10k is 10,000 keys in equal shares.
 	Uniform10k Keys = "10,000 uniform keys"
 )
@@ -42,9 +44,15 @@ type Load struct {
 	Space string
 	// Prefix goes in front of every routing key or subject: "in.".
 	Prefix string
+	// Poison makes one of so many messages, up to number PoisonUpTo, have a body of
+	// PoisonSize octets. 0 is none.
+	Poison, PoisonUpTo int
 }
 
-// bodySize is the length of every planned body in octets.
+// PoisonSize is the length of the bodies of poison in octets.
+const PoisonSize = 20_000
+
+// bodySize is the length of every other planned body in octets.
 const bodySize = 200
 
 // A Plan is the load, message by message. It is read-only and so safe for
@@ -62,6 +70,7 @@ type entry struct {
 	bodyOf uint32 // the message of the same key whose body it repeats, or itself
 	idOf   uint32 // the message whose ID it shares, or itself
 	spaced bool   // its ID is idOf's with a space behind it
+	poison bool   // its body is a large one, which no other repeats
 }
 
 // NewPlan lays out the load.
@@ -76,10 +85,11 @@ func NewPlan(l Load) *Plan {
 		e.key = pick(rng)
 		seq[e.key]++
 		e.seq, e.bodyOf, e.idOf = seq[e.key], uint32(n), uint32(n)
+		e.poison = p.drawPoison(n)
 		before, neighbour := last[e.key], &p.of[n-1]
 		switch rng.IntN(50) {
 		case 0: // a legitimate repetition: the same body, another ID
-			if before != 0 {
+			if before != 0 && !e.poison && !p.of[before].poison {
 				e.bodyOf = p.of[before].bodyOf
 			}
 		case 1: // the neighbour's ID, on another key
@@ -99,11 +109,26 @@ func NewPlan(l Load) *Plan {
 // rng is the randomness of one message.
 func (p *Plan) rng(n uint32) *rand.Rand { return rand.New(rand.NewPCG(p.Seed, uint64(n))) }
 
+// drawPoison says whether message n is poison. Its randomness is apart from what
+// else follows from the seed.
+func (p *Plan) drawPoison(n int) bool {
+	if p.Poison == 0 || n > p.PoisonUpTo {
+		return false
+	}
+	return rand.New(rand.NewPCG(p.Seed, uint64(n)|1<<32)).IntN(p.Poison) == 0
+}
+
+// Poisoned says whether message n is poison.
+func (p *Plan) Poisoned(n int) bool { return p.of[n].poison }
+
 // layKeys names the keys and gives the function that draws one.
 func (p *Plan) layKeys() func(*rand.Rand) uint32 {
 	n := 10_000
-	if p.Keys == Keys100 {
+	switch p.Keys {
+	case Keys100:
 		n = 100
+	case Keys1k:
+		n = 1000
 	}
 	p.keys = make([]string, n)
 	for i := range p.keys {
@@ -142,19 +167,23 @@ func (p *Plan) ID(n int) string {
 	return id
 }
 
-// Body is the payload of message n: a telemetry sample of 200 octets.
+// Body is the payload of message n: a telemetry sample of 200 octets, or poison.
 func (p *Plan) Body(n int) []byte {
 	n = int(p.of[n].bodyOf)
 	e := &p.of[n]
 	rng := p.rng(uint32(n))
 	value := math.Round(rng.Float64()*1e6) / 1e3
-	b := make([]byte, 0, bodySize)
+	size := bodySize
+	if e.poison {
+		size = PoisonSize
+	}
+	b := make([]byte, 0, size)
 	b = append(b, `{"key":`...)
 	b = strconv.AppendQuote(b, p.keys[e.key])
 	b = fmt.Appendf(b, `,"seq":%d,"n":%d,"value":%g,"at":"`, e.seq, n, value)
 	b = epoch.Add(time.Duration(n)*time.Millisecond).AppendFormat(b, time.RFC3339Nano)
 	b = append(b, `","pad":"`...)
-	for len(b) < bodySize-2 {
+	for len(b) < size-2 {
 		b = append(b, 'a'+byte(rng.IntN(26)))
 	}
 	return append(b, `"}`...)

@@ -35,7 +35,7 @@ func dialAMQP(url string) (*amqp.Connection, *amqp.Channel, error) {
 // restart RabbitMQ does not route to streams. A refusal is an error.
 func ProduceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
-	for next := 1; b.more(next); {
+	for next := b.next(); b.more(next); {
 		var err error
 		if next, err = produceRabbitMQ(ctx, b, url, pace, m, next); err != nil {
 			return err
