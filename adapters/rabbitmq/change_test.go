@@ -77,11 +77,13 @@ type follower struct {
 	taps []string // the queues that were read
 }
 
-// read goes on until all before until() have come in a row, and settled() holds.
+// read goes on until settled has been true once: while a session is opened, the flow
+// goes on.
 func (f *follower) read(settled func() bool) {
 	f.t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
-	for !settled() {
+	over := settled()
+	for !over {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("stuck at %d, having read %v", f.next, f.taps)
 		}
@@ -92,17 +94,21 @@ func (f *follower) read(settled func() bool) {
 			}
 			continue
 		}
-		f.session(s, settled, deadline)
+		over = f.session(s, settled, deadline)
 		if err := s.Close(); err != nil {
 			f.t.Fatal(err)
 		}
 	}
 }
 
-func (f *follower) session(s bridge.Source, settled func() bool, deadline time.Time) {
+// session reads until settled is true, which it says, or the session ends.
+func (f *follower) session(s bridge.Source, settled func() bool, deadline time.Time) bool {
 	f.t.Helper()
 	into := make([]bridge.Delivery, 64)
-	for !settled() && time.Now().Before(deadline) {
+	for time.Now().Before(deadline) {
+		if settled() {
+			return true
+		}
 		ctx, cancel := context.WithTimeout(f.t.Context(), 100*time.Millisecond)
 		n, err := s.Receive(ctx, into)
 		cancel()
@@ -111,7 +117,7 @@ func (f *follower) session(s bridge.Source, settled func() bool, deadline time.T
 		}
 		if err != nil {
 			f.t.Logf("at %d: %v", f.next, err)
-			return
+			return false
 		}
 		name := into[0].Origin.Stream.Name
 		if len(f.taps) == 0 || f.taps[len(f.taps)-1] != name {
@@ -124,9 +130,11 @@ func (f *follower) session(s bridge.Source, settled func() bool, deadline time.T
 			f.next++
 		}
 		if err := s.Ack(f.t.Context(), receipts(into[:n])); err != nil {
-			return
+			f.t.Logf("at %d: %v", f.next, err)
+			return false
 		}
 	}
+	return false
 }
 
 // A tap whose arguments or type change under load loses nothing, repeats nothing
