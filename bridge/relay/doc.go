@@ -8,8 +8,9 @@
 //	   └──────────── acker ◄── low watermark ◄── settle
 //
 // A relay owns one goroutine that receives, one per lane, one that acknowledges
-// and, where an operator asked for it, one that sends again what was parked; they share the relay's ledger (counts, trackers, window, what is
-// in flight), which one mutex guards and nobody holds across I/O.
+// and, where an operator asked for it, one that sends again what was parked; they
+// share the relay's ledger (counts, trackers, window, what is in flight), which one
+// mutex guards and nobody holds across I/O.
 //
 // What a failure does:
 //
