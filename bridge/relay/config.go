@@ -46,6 +46,8 @@ type Parking interface {
 	Park(ctx context.Context, parked []bridge.Parked) error
 	// Placed notes durably that the candidate has confirmed what was parked.
 	Placed(ctx context.Context, refs []string) error
+	// Retry notes durably that messages are to be sent again.
+	Retry(ctx context.Context, refs []string) error
 	// Refused notes durably that a message was sent again, and refused again.
 	Refused(ctx context.Context, ref string, reason bridge.Reason, cause string) error
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crossfade-mq/crossfade/bridge"
 	"github.com/crossfade-mq/crossfade/dedupe"
+	"github.com/crossfade-mq/crossfade/ordering"
 )
 
 // An ordered is what stays in order: a key, or the shard of what has none.
@@ -26,6 +27,7 @@ func orderedBy(key string, shard int32) ordered {
 // A hold is a key whose messages wait, parked, behind one that was refused. // I2
 type hold struct {
 	waiting int // parked, and neither placed nor discarded
+	parking int // on the way to being parked behind those
 	// refused says that a message of it which was sent again was refused again.
 	refused bool
 	// deferring keeps what comes in by the relay instead of parking it: what is
@@ -54,10 +56,12 @@ type parkingLot struct {
 	// deliver once more lies as much further back at the candidate.
 	done    int
 	refused map[*retried]struct{} // they stay parked
+	// following are the keys that are being sent again: what joins them is sent too.
+	following map[ordered]bool
 }
 
 func (p *parkingLot) reset() {
-	*p = parkingLot{holds: map[ordered]*hold{}, ids: map[dedupe.Fingerprint]struct{}{}, refused: map[*retried]struct{}{}}
+	*p = parkingLot{holds: map[ordered]*hold{}, ids: map[dedupe.Fingerprint]struct{}{}, refused: map[*retried]struct{}{}, following: map[ordered]bool{}}
 }
 
 // A retried is what the receipt of a message that is sent again refers to.
@@ -178,15 +182,24 @@ func (l *lane) berth(e *entry) berth {
 	return berthPark
 }
 
-// undefer adds to what is parked what its hold kept by the relay: it comes before
-// e. The relay's mutex is held. // I2
-func (l *lane) undefer(refusals []refusal, e *entry) []refusal {
+// toPark lists e to be parked, behind what its hold kept by the relay, which comes
+// before it. The relay's mutex is held. // I2
+func (l *lane) toPark(refusals []refusal, e *entry) []refusal {
 	h := l.r.lot.holds[orderedBy(e.d.Key, e.shard)]
+	h.parking += len(h.deferred) + 1
 	for i := range h.deferred {
 		refusals = append(refusals, refusal{h.deferred[i], errHeld})
 	}
 	h.deferred, h.deferring = nil, false
-	return refusals
+	return append(refusals, refusal{*e, errHeld})
+}
+
+// parkedNow says that what toPark listed is parked, or is not and will be listed
+// again. The relay's mutex is held.
+func (r *Relay) parkedNow(x *refusal) {
+	if h := r.lot.holds[orderedBy(x.e.d.Key, x.e.shard)]; h != nil && errors.Is(x.err, errHeld) {
+		h.parking--
+	}
 }
 
 // mostDeferred bounds what waits by the relay for a key.
@@ -196,9 +209,11 @@ func (r *Relay) mostDeferred() int { return min(1024, r.debtLimit/4) }
 func (l *lane) stays(e *entry) {
 	lot := &l.r.lot
 	lot.refused[e.d.Receipt.Ref.(*retried)] = struct{}{}
-	if h := lot.holds[orderedBy(e.d.Key, e.shard)]; h != nil {
+	key := orderedBy(e.d.Key, e.shard)
+	if h := lot.holds[key]; h != nil {
 		h.refused = true
 	}
+	delete(lot.following, key)
 	l.settle(e, parked)
 }
 
@@ -208,23 +223,56 @@ func (r *Relay) released(x *retried) {
 	lot.waiting--
 	lot.done++
 	delete(lot.ids, x.fp)
-	h := lot.holds[x.key]
-	if h == nil {
-		return
-	}
-	if h.waiting--; h.waiting == 0 {
-		delete(lot.holds, x.key)
-		r.resume(h)
+	if h := lot.holds[x.key]; h != nil {
+		h.waiting--
+		r.letGo(x.key, h)
 	}
 }
 
-// resume gives back to their lanes what a hold kept by the relay: to be sent, or,
-// while the key is still held, to be parked. The relay's mutex is held.
-func (r *Relay) resume(h *hold) {
-	for i := range h.deferred {
-		l := r.lanes[r.laneOf(&h.deferred[i])]
-		l.resumed.push(h.deferred[i])
-		signal(l.wake)
+// letGo ends a hold behind which nothing is parked, nor about to be. The relay's
+// mutex is held.
+func (r *Relay) letGo(key ordered, h *hold) {
+	if h.waiting > 0 || h.parking > 0 {
+		return
+	}
+	delete(r.lot.holds, key)
+	delete(r.lot.following, key)
+	r.resume(key, h)
+}
+
+// resume gives back to its lane what a hold kept by the relay: to be sent, or, while
+// the key is still held, to be parked. It comes before what waits in the lane. The
+// relay's mutex is held. // I2
+func (r *Relay) resume(key ordered, h *hold) {
+	l := r.lanes[ordering.Lane(key.key, key.shard, len(r.lanes))]
+	for _, e := range h.deferred {
+		l.resumed.push(e)
+	}
+	for _, e := range l.takeBack(key) {
+		l.resumed.push(e)
 	}
 	h.deferred, h.deferring = nil, false
+	signal(l.wake)
+}
+
+// takeBack takes out of the lane what of a key is through the gate and not sent, and
+// what waits at the gate. The relay's mutex is held.
+func (l *lane) takeBack(key ordered) (back []entry) {
+	for range l.ready.len() {
+		e := l.ready.pop()
+		if e.flags&again != 0 || orderedBy(e.d.Key, e.shard) != key {
+			l.ready.push(e)
+			continue
+		}
+		slot := e.flags&gated != 0
+		e.flags &^= gated
+		back = append(back, e)
+		for slot {
+			var next entry
+			if next, slot = l.gate.Leave(e.key); slot {
+				back = append(back, next)
+			}
+		}
+	}
+	return back
 }

@@ -251,7 +251,7 @@ func (l *lane) fill() ([]refusal, error) {
 		if parking {
 			switch l.berth(&e) {
 			case berthPark:
-				refusals = append(l.undefer(refusals, &e), refusal{e, errHeld})
+				refusals = l.toPark(refusals, &e)
 				continue
 			case berthTaken:
 				continue
@@ -477,6 +477,7 @@ func (l *lane) park(ctx context.Context, refused []refusal) error {
 	defer l.r.unlockAndCollect()
 	for i := range refused {
 		e := &refused[i].e
+		l.r.parkedNow(&refused[i])
 		if e.flags&again != 0 {
 			l.stays(e)
 			continue
@@ -492,6 +493,7 @@ func (l *lane) unpark(refused []refusal) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	for i := range refused {
+		l.r.parkedNow(&refused[i])
 		l.ready.push(refused[i].e)
 	}
 }

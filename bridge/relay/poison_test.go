@@ -46,6 +46,10 @@ func (x *processPlace) Park(ctx context.Context, ps []bridge.Parked) error {
 	return x.around(func() error { return x.place.Park(ctx, ps) })
 }
 
+func (x *processPlace) Retry(ctx context.Context, refs []string) error {
+	return x.around(func() error { return x.place.Retry(ctx, refs) })
+}
+
 func (x *processPlace) Placed(ctx context.Context, refs []string) error {
 	return x.around(func() error { return x.place.Placed(ctx, refs) })
 }

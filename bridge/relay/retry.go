@@ -51,6 +51,7 @@ const (
 // this one was reading.
 func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 	octets, left := 0, 0
+	var joined []string
 	var lot parkingLot
 	lot.reset()
 	err = r.withParking(ctx, func() error {
@@ -59,6 +60,10 @@ func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 				return nil
 			}
 			lot.add(p, r.cfg.Hold)
+			if !p.Retry && p.Hold && r.follows(p) {
+				joined = append(joined, p.Ref) // when those before it had just been placed
+				p.Retry = true
+			}
 			if p.Retry {
 				left++
 			}
@@ -68,6 +73,9 @@ func (r *Relay) toRetry(ctx context.Context) (todo []bridge.Parked, err error) {
 			}
 			return nil
 		})
+		if err == nil && len(joined) > 0 {
+			err = r.cfg.Parking.Retry(ctx, joined)
+		}
 		if err == nil {
 			r.mu.Lock()
 			r.recount(&lot)
@@ -90,10 +98,17 @@ func (r *Relay) recount(now *parkingLot) {
 		if n := now.holds[key]; n != nil {
 			h.waiting = n.waiting
 		} else {
-			delete(r.lot.holds, key)
-			r.resume(h)
+			h.waiting = 0
 		}
+		r.letGo(key, h)
 	}
+}
+
+// follows says that a parked message belongs to a key that is being sent again.
+func (r *Relay) follows(p *bridge.Parked) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lot.following[orderedBy(p.Message.Key, p.Shard)]
 }
 
 // fenced waits until every lane has kept earlier sessions off and read back what
@@ -151,9 +166,11 @@ func (r *Relay) expired(ctx context.Context, p *bridge.Parked) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if h := r.lot.holds[orderedBy(p.Message.Key, p.Shard)]; h != nil {
+	key := orderedBy(p.Message.Key, p.Shard)
+	if h := r.lot.holds[key]; h != nil {
 		h.refused = true
 	}
+	delete(r.lot.following, key)
 	return nil
 }
 
@@ -175,6 +192,9 @@ func (r *Relay) again(ctx context.Context, p *bridge.Parked) error {
 	if h := r.lot.holds[key]; h != nil && h.waiting <= r.lot.reserve {
 		h.deferring = !h.refused
 	}
+	if h := r.lot.holds[key]; h != nil && !h.refused {
+		r.lot.following[key] = true
+	}
 	b := &batch{buf: []bridge.Delivery{{Message: p.Message}}, full: true}
 	e := r.entryOf(&b.buf[0], b, p.Shard)
 	e.flags |= again
@@ -193,10 +213,10 @@ func (r *Relay) passOver(ctx context.Context) error {
 	for {
 		r.mu.Lock()
 		if r.lot.retrying == 0 {
-			for _, h := range r.lot.holds {
+			for key, h := range r.lot.holds {
 				if h.refused {
 					h.refused = false
-					r.resume(h)
+					r.resume(key, h)
 				}
 			}
 			r.mu.Unlock()

@@ -406,5 +406,6 @@ type parking func([]bridge.Parked) error
 
 func (p parking) Park(_ context.Context, ps []bridge.Parked) error             { return p(ps) }
 func (p parking) Each(context.Context, func(*bridge.Parked) error) error       { return nil }
+func (p parking) Retry(context.Context, []string) error                        { return nil }
 func (p parking) Placed(context.Context, []string) error                       { return nil }
 func (p parking) Refused(context.Context, string, bridge.Reason, string) error { return nil }
