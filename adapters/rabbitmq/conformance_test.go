@@ -108,15 +108,25 @@ func (p *place) declare(f func(*amqp.Channel) error) {
 
 // names are the queues and streams that the check and its relays make.
 func (p *place) names() []string {
-	names := []string{p.target}
-	for _, block := range []string{p.tap(p.in), "stream: " + p.target} {
-		c := sourceSettings{}
-		if err := settings(block)(&c); err != nil || c.validate() != nil {
-			p.t.Fatalf("settings %q", block)
+	names := []string{p.target, recordName(p.id.Bridge)}
+	for _, id := range []bridge.Identity{p.id, p.second()} {
+		for _, block := range []string{p.tap(p.in), "stream: " + p.target} {
+			c := sourceSettings{}
+			if err := settings(block)(&c); err != nil || c.validate() != nil {
+				p.t.Fatalf("settings %q", block)
+			}
+			names = append(names, tapName(id, &c), tapName(id, &c, "dropped"), tapName(id, &c, "offsets"))
 		}
-		names = append(names, tapName(p.id, &c), tapName(p.id, &c, "dropped"), tapName(p.id, &c, "offsets"))
+		for _, journal := range []string{"checks", "others"} {
+			names = append(names, ownName(id.Bridge, id.Relay, journal))
+		}
 	}
-	return append(names, recordName(p.id.Bridge), ownName(p.id.Bridge, p.id.Relay, "checks"), ownName(p.id.Bridge, p.id.Relay, "others"))
+	return names
+}
+
+// second is another relay of the same bridge.
+func (p *place) second() bridge.Identity {
+	return bridge.Identity{Bridge: p.id.Bridge, Relay: p.id.Relay + " two"}
 }
 
 func (p *place) remove() {
@@ -148,7 +158,12 @@ func (p *place) fixture() adaptertest.Fixture {
 			id, _ := d.Property(bridge.KindMessageID)
 			d.Key, d.ID = d.Address.Name, bridge.ID{Value: id.Text}
 		},
-		Read: p.read,
+		Read:     p.read,
+		Identity: p.id,
+		Other: func(t adaptertest.T) adaptertest.Process {
+			return p.processOf(t, p.second(), p.tap(p.in), p.to())
+		},
+		Keeper: func(t adaptertest.T) bridge.Keeper { return p.system(t) },
 	}
 	if p.at.server != nil {
 		f.Restart = p.restart
@@ -213,8 +228,9 @@ func (p *place) nowhere() string {
 	return "queue: none-" + p.target + "\ntype: " + p.kind
 }
 
-// loop reads the target itself: a stream beside others, a queue in competition.
+// loop reads a target of its own: a stream beside others, a queue in competition.
 func (p *place) loop(t adaptertest.T) adaptertest.Process {
+	p = newPlace(t, p.at, p.kind)
 	switch p.kind {
 	case typeStream:
 		return p.process(t, "stream: "+p.target, p.to())
@@ -227,10 +243,21 @@ func (p *place) loop(t adaptertest.T) adaptertest.Process {
 // process makes a process of the bridge, whose connections Kill cuts.
 func (p *place) process(t adaptertest.T, from, to string) adaptertest.Process {
 	t.Helper()
+	return p.processOf(t, p.id, from, to)
+}
+
+func (p *place) system(t adaptertest.T) *system {
+	t.Helper()
 	s, err := newSystem("test", settings("url: "+p.at.url+"\nmax_message: 262144"))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	return s
+}
+
+func (p *place) processOf(t adaptertest.T, id bridge.Identity, from, to string) adaptertest.Process {
+	t.Helper()
+	s := p.system(t)
 	var mu sync.Mutex
 	var sessions []*session
 	dead := false
@@ -241,11 +268,11 @@ func (p *place) process(t adaptertest.T, from, to string) adaptertest.Process {
 			_ = n.sock.Close()
 		}
 	}
-	source, err := s.Source(p.id, settings(from))
+	source, err := s.Source(id, settings(from))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	sink, err := s.Sink(p.id, settings(to))
+	sink, err := s.Sink(id, settings(to))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
