@@ -45,6 +45,9 @@ func targetDown(s *scene, kind brokers.Kind, times int, down time.Duration) {
 	first, slowest := 0, time.Duration(0)
 	for i := range times {
 		s.due(i, times)
+		if i == 1 { // it has caught up after the first one, as fast as it can
+			first = s.memory()
+		}
 		s.note(fmt.Sprintf("%s down for %s", kind, down))
 		s.do(s.server(kind).Stop)
 		gone := time.Now()
@@ -60,9 +63,6 @@ func targetDown(s *scene, kind brokers.Kind, times int, down time.Duration) {
 		back := time.Now()
 		s.awaitBridge(resumesWithin, "placing again after the target's return", func(r *relayStatus) bool { return r.Counts.Placed > placed })
 		slowest = max(slowest, time.Since(back))
-		if i == 0 {
-			first = s.memory()
-		}
 	}
 	last := s.memory()
 	s.notes = append(s.notes, fmt.Sprintf("resumed within %s; peak memory %d MiB after the first outage, %d MiB after the last", slowest.Round(time.Millisecond), first, last))
