@@ -38,7 +38,7 @@ QUIETER = grep --line-buffered -Ev '^=== (RUN|PAUSE|CONT|NAME)'
 test: ## everything: unit, conformance, planted mistakes, stories at reduced size
 	$(WITH_BROKERS); \
 	$(GO) test -shuffle=on -timeout 10m $(UNIT); \
-	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -run Conformance -timeout 10m ./adapters/rabbitmq; \
+	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
 	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
 	$(GO) test -count=1 -timeout 15m -v $(STORIES) | $(QUIETER)
 

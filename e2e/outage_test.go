@@ -66,7 +66,7 @@ func targetDown(s *scene, kind brokers.Kind, times int, down time.Duration) {
 	}
 	last := s.memory()
 	s.notes = append(s.notes, fmt.Sprintf("resumed within %s; peak memory %d MiB after the first outage, %d MiB after the last", slowest.Round(time.Millisecond), first, last))
-	if last > memoryLimit || last > first+first/2 {
+	if last > memoryLimit || full && last > first+first/2 { // what a few thousand messages take is still growing
 		t.Errorf("peak memory is %d MiB, after the first outage it was %d; want it flat, and at most %d", last, first, memoryLimit)
 	}
 	s.finish()
