@@ -236,3 +236,40 @@ func orNil(err error) error {
 	}
 	return err
 }
+
+// What was parked before a message that expired meanwhile is sent again; what was
+// parked behind it stays.
+func TestAnExpiredMessageStopsOnlyWhatIsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.Reliable("target")
+		c.MaxBody, c.Latency = 10, 3*time.Millisecond
+		b := newBench(c)
+		b.config.Parking, b.config.Hold = newLot(b.incumbent, 0), true
+		b.in.Put(bridge.Message{Key: "a", ID: producerID("1"), Body: []byte(tooLarge)},
+			bridge.Message{Key: "a", ID: producerID("2"), Body: []byte("fine"), Expires: time.Now().Add(time.Minute)},
+			bridge.Message{Key: "a", ID: producerID("3"), Body: []byte("fine")})
+		first := b.relay(t)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- first.Run(ctx) }()
+		time.Sleep(time.Hour)
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		operator := newLot(b.incumbent, 0)
+		if err := operator.Retry(t.Context(), []string{operator.all(t)[0].Ref}); err != nil {
+			t.Fatal(err)
+		}
+		b.sink.MaxBody = 0 // mended
+		ctx, stop = context.WithCancel(t.Context())
+		go func() { done <- b.relay(t).Run(ctx) }()
+		time.Sleep(time.Minute)
+		all, out := operator.all(t), b.out.All()
+		if len(out) != 1 || out[0].ID.Value != "1" || len(all) != 2 || all[0].Reason != bridge.ReasonExpired || all[1].Message.ID.Value != "3" {
+			t.Errorf("placed %+v, parked %+v", out, all)
+		}
+		stop()
+		<-done
+	})
+}

@@ -157,8 +157,12 @@ func (r *Relay) retryPass(ctx context.Context) (n int, err error) {
 	return n, r.passOver(ctx)
 }
 
-// expired leaves parked what expired meanwhile, and what waits behind it.
+// expired leaves parked what expired meanwhile, and what waits behind it. What was
+// sent again before it is done with by then.
 func (r *Relay) expired(ctx context.Context, p *bridge.Parked) error {
+	if err := r.awaitRetried(ctx); err != nil {
+		return err
+	}
 	cause := "it expired at " + p.Message.Expires.UTC().Format(time.RFC3339)
 	err := r.persist(ctx, &r.source, func() error { return r.cfg.Parking.Refused(ctx, p.Ref, bridge.ReasonExpired, cause) })
 	if err != nil {
@@ -206,6 +210,23 @@ func (r *Relay) again(ctx context.Context, p *bridge.Parked) error {
 	r.unlockAndCollect()
 	signal(l.wake)
 	return nil
+}
+
+// awaitRetried waits until nothing that was sent again is under way.
+func (r *Relay) awaitRetried(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		n := r.lot.retrying
+		r.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-r.retried:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // passOver waits until what was sent again is done with.
