@@ -31,7 +31,7 @@ type fetchPartition struct {
 // same one, without allocation for topics that were there the time before.
 type fetchResponse struct {
 	throttle   int32 // milliseconds
-	code       int16 // v7: for the request as a whole
+	errorCode  int16 // v7: for the request as a whole
 	partitions []fetchedPartition
 }
 
@@ -40,7 +40,7 @@ type fetchResponse struct {
 type fetchedPartition struct {
 	topic            string
 	index            int32
-	code             int16
+	errorCode        int16
 	highWatermark    int64
 	lastStableOffset int64
 	logStartOffset   int64
@@ -104,9 +104,9 @@ func (p *fetchPartition) append(dst []byte, version int16) []byte {
 func readFetch(body []byte, version int16, into *fetchResponse) error {
 	c := cursor{b: body}
 	into.partitions = into.partitions[:0]
-	into.throttle, into.code = c.int32(), 0
+	into.throttle, into.errorCode = c.int32(), 0
 	if version >= 7 {
-		into.code = c.int16()
+		into.errorCode = c.int16()
 		c.int32() // the session: none
 	}
 	for range c.count(6) {
@@ -121,7 +121,7 @@ func readFetch(body []byte, version int16, into *fetchResponse) error {
 
 func (p *fetchedPartition) read(c *cursor, version int16, topic []byte) {
 	p.topic = same(p.topic, topic)
-	p.index, p.code = c.int32(), c.int16()
+	p.index, p.errorCode = c.int32(), c.int16()
 	p.highWatermark, p.lastStableOffset, p.logStartOffset = c.int64(), c.int64(), -1
 	if version >= 5 {
 		p.logStartOffset = c.int64()

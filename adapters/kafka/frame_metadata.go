@@ -7,12 +7,15 @@ const (
 	metadataIDs      = 10
 )
 
-// A metadataRequest asks for brokers and topics (MetadataRequest v1 to v12). A
-// nil list of topics is all of them, an empty one is none.
+// A metadataRequest asks for brokers and topics (MetadataRequest v1 to v12): those
+// that are named, or all of them.
 //
 // Topics that are not there stay so from v4 on; before it, a request that names
 // one makes it, where the broker is set to do that.
-type metadataRequest struct{ topics []string }
+type metadataRequest struct {
+	topics []string
+	all    bool
+}
 
 // A topicID is what Kafka tells one life of a topic from the next by (KIP-516);
 // all zero where the broker has none.
@@ -35,7 +38,7 @@ type metadataBroker struct {
 }
 
 type metadataTopic struct {
-	code       int16
+	errorCode  int16
 	name       string
 	id         topicID // v10
 	internal   bool
@@ -43,7 +46,7 @@ type metadataTopic struct {
 }
 
 type metadataPartition struct {
-	code        int16
+	errorCode   int16
 	index       int32
 	leader      int32   // -1: there is none
 	leaderEpoch int32   // v7; -1: not known
@@ -55,15 +58,14 @@ type metadataPartition struct {
 // appendMetadata appends the request's body.
 func appendMetadata(dst []byte, version int16, r *metadataRequest) []byte {
 	flexible := version >= metadataFlexible
-	switch {
-	case r.topics == nil && flexible:
-		dst = append(dst, 0)
-	case r.topics == nil:
-		dst = appendInt32(dst, -1)
-	default:
-		dst = appendCount(dst, len(r.topics), flexible)
+	names := r.topics
+	if r.all {
+		names = nil
+		dst = appendCount(dst, -1, flexible)
+	} else {
+		dst = appendCount(dst, len(names), flexible)
 	}
-	for _, name := range r.topics {
+	for _, name := range names {
 		if version >= metadataIDs {
 			dst = append(dst, make([]byte, len(topicID{}))...)
 		}
@@ -114,7 +116,7 @@ func readMetadata(body []byte, version int16, into *metadataResponse) error {
 }
 
 func readTopic(c *cursor, version int16) metadataTopic {
-	t := metadataTopic{code: c.int16(), name: string(c.text())}
+	t := metadataTopic{errorCode: c.int16(), name: string(c.text())}
 	if version >= metadataIDs {
 		copy(t.id[:], c.take(len(t.id)))
 	}
@@ -130,7 +132,7 @@ func readTopic(c *cursor, version int16) metadataTopic {
 }
 
 func readPartition(c *cursor, version int16) metadataPartition {
-	p := metadataPartition{code: c.int16(), index: c.int32(), leader: c.int32(), leaderEpoch: -1}
+	p := metadataPartition{errorCode: c.int16(), index: c.int32(), leader: c.int32(), leaderEpoch: -1}
 	if version >= 7 {
 		p.leaderEpoch = c.int32()
 	}

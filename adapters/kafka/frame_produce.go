@@ -22,12 +22,12 @@ type produceResponse struct {
 	partitions []produceResult
 }
 
-// A produceResult is the answer for one partition. Everything but the code is -1
-// or empty where the code is not 0, or where the version has it not.
+// A produceResult is the answer for one partition. Everything but the error code is
+// -1 or empty where that is not 0, or where the version has it not.
 type produceResult struct {
 	topic          string
 	index          int32
-	code           int16
+	errorCode      int16
 	baseOffset     int64
 	logAppendTime  int64 // milliseconds since 1970, where the topic keeps append times
 	logStartOffset int64
@@ -96,7 +96,7 @@ func readProduce(body []byte, version int16, into *produceResponse) error {
 
 func (p *produceResult) read(c *cursor, version int16, topic []byte) {
 	p.topic = same(p.topic, topic)
-	p.index, p.code = c.int32(), c.int16()
+	p.index, p.errorCode = c.int32(), c.int16()
 	p.baseOffset, p.logAppendTime = c.int64(), c.int64()
 	p.logStartOffset, p.records, p.message = -1, p.records[:0], ""
 	if version >= 5 {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/segmentio/kafka-go/protocol"
 )
 
 // errFrame says that octets are not what the protocol has in their place.
@@ -175,9 +177,10 @@ func appendText(dst []byte, s string, flexible bool) []byte {
 	return append(appendInt16(dst, int16(len(s))), s...)
 }
 
+// appendCount appends an array's number of entries; -1 is null.
 func appendCount(dst []byte, n int, flexible bool) []byte {
 	if flexible {
-		return binary.AppendUvarint(dst, uint64(n)+1)
+		return binary.AppendUvarint(dst, uint64(n+1))
 	}
 	return appendInt32(dst, int32(n))
 }
@@ -191,8 +194,8 @@ func appendBool(dst []byte, v bool) []byte {
 
 // appendHeader appends a request's header, version 1, or version 2 where the
 // request's own version is flexible. The size in front of it is the caller's.
-func appendHeader(dst []byte, apiKey, version int16, correlationID int32, clientID string, flexible bool) []byte {
-	dst = appendInt16(dst, apiKey)
+func appendHeader(dst []byte, apiKey protocol.ApiKey, version int16, correlationID int32, clientID string, flexible bool) []byte {
+	dst = appendInt16(dst, int16(apiKey))
 	dst = appendInt16(dst, version)
 	dst = appendInt32(dst, correlationID)
 	dst = appendText(dst, clientID, false) // not compact in version 2 either
