@@ -46,7 +46,7 @@ func RandomMessage(r *rand.Rand) *bridge.Message {
 	return m
 }
 
-var oddTexts = []string{
+var strangeTexts = []string{
 	"", "a", "A", " a", "a ", "a.b", "..", ".", "*", ">", "é", "\xff\xfe", "\x00", "a\r\nb: c", "\t", "kp~a~b", "gc~~x", "crossfad-x",
 	"Nats-Rollup", "x y", "%", "%2E", "_", "_2E", "a_b", "none", "null",
 }
@@ -54,7 +54,7 @@ var oddTexts = []string{
 func randomText(r *rand.Rand) string {
 	switch r.IntN(3) {
 	case 0:
-		return oddTexts[r.IntN(len(oddTexts))]
+		return strangeTexts[r.IntN(len(strangeTexts))]
 	case 1:
 		b := make([]byte, r.IntN(13))
 		for i := range b {

@@ -138,12 +138,12 @@ func (c *cluster) look(ctx context.Context, names ...string) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := k.version(protocol.Metadata, minMetadata, maxMetadata)
+	version, err := k.version(protocol.Metadata, 1, 12)
 	if err != nil {
 		return nil, err
 	}
 	req := metadataRequest{topics: names, all: len(names) == 0}
-	body, err := k.exchange(ctx, &frame{key: protocol.Metadata, version: version, flexible: version >= flexibleMetadata,
+	body, err := k.exchange(ctx, &frame{key: protocol.Metadata, version: version, flexible: version >= metadataFlexible,
 		body: func(dst []byte) []byte { return appendMetadata(dst, version, &req) }}, nil)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (c *conn) layoutOf(res *metadataResponse) (*layout, error) {
 			return nil, c.failed("Metadata of topic "+bridge.Printable(t.name, 100), e)
 		}
 		topic := &topicLayout{name: t.name, internal: t.internal, partitions: make([]partitionLayout, len(t.partitions))}
-		if t.id != [16]byte{} {
+		if t.id != (topicID{}) {
 			topic.id = hex.EncodeToString(t.id[:])
 		}
 		for _, p := range t.partitions {

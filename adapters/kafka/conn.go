@@ -189,3 +189,13 @@ func (c *conn) failed(what string, err error) error {
 	}
 	return fmt.Errorf("%s: %s: broker %s: %s: %w", Kind, c.system.name, c.broker, what, err)
 }
+
+// skipTags passes over the tagged fields of an answer's header: KIP-482.
+func skipTags(body []byte) ([]byte, error) {
+	c := cursor{b: body, flexible: true}
+	c.tags()
+	if c.bad {
+		return nil, errors.New("the answer's header cannot be read")
+	}
+	return c.b, nil
+}

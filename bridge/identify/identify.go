@@ -67,7 +67,7 @@ func (i *Identifier) giveKey(m *bridge.Message) {
 		if m.Key != "" || !m.ID.IsZero() { // restored with the ID, or the source's own
 			return
 		}
-		if _, ok := m.Property(bridge.KindKey); ok { // and it is null or empty: the shard is what is in order
+		if p, ok := m.Property(bridge.KindKey); ok && p.Text == "" { // a record without a key: its partition is what is in order
 			return
 		}
 		m.Key, ok = m.Address.Name, m.Address.Name != ""
