@@ -101,6 +101,9 @@ func startLane(s *sink, index int, parts []*partition, settled bridge.Settled) *
 	for range min(maxSenders, len(parts)) {
 		l.wg.Go(func() { newSender(l).run(ctx) })
 	}
+	if len(parts) > 0 {
+		l.wg.Go(func() { l.watch(ctx) })
+	}
 	return l
 }
 
