@@ -54,8 +54,13 @@ func (s *system) closed(c *conn) {
 }
 
 var (
-	_ bridge.System       = (*system)(nil)
-	_ bridge.SourceOpener = (*SourceOpener)(nil)
-	_ bridge.Source       = (*source)(nil)
-	_ bridge.Holder       = (*source)(nil)
+	_ bridge.System        = (*system)(nil)
+	_ bridge.Keeper        = (*system)(nil)
+	_ bridge.SourceOpener  = (*SourceOpener)(nil)
+	_ bridge.JournalOpener = (*SourceOpener)(nil)
+	_ bridge.Sited         = (*SourceOpener)(nil)
+	_ bridge.Source        = (*source)(nil)
+	_ bridge.Holder        = (*source)(nil)
+	_ bridge.Backlogger    = (*source)(nil)
+	_ bridge.Journal       = (*journal)(nil)
 )

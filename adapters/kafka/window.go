@@ -74,6 +74,9 @@ func (w *window) settle() (newest int64, moved bool) {
 // len is how many are not taken.
 func (w *window) len() int { return len(w.points) - w.head }
 
+// waiting is how many are not acknowledged.
+func (w *window) waiting() int { return w.tracker.Len() - len(w.ahead) }
+
 // oldest is the oldest that is not acknowledged.
 func (w *window) oldest() (point, bool) { return w.tracker.Oldest() }
 
