@@ -27,7 +27,7 @@ var made atomic.Int64
 const partitions = 3
 
 // sourceFixture taps a topic of several partitions. A key's messages are in one.
-func sourceFixture(c *fakeCluster) func(adaptertest.T) adaptertest.Fixture {
+func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 	return func(t adaptertest.T) adaptertest.Fixture {
 		name := fmt.Sprint("c", made.Add(1))
 		from := name + "-from"

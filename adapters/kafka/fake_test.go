@@ -22,8 +22,8 @@ type helperT interface {
 	Cleanup(func())
 }
 
-// A fakeCluster is Kafka's protocol in this process, with sessions that end soon.
-type fakeCluster struct {
+// A testCluster is Kafka's protocol in this process, with sessions that end soon.
+type testCluster struct {
 	*kfake.Cluster
 }
 
@@ -31,7 +31,7 @@ type fakeCluster struct {
 // up.
 const shortSession = 600 * time.Millisecond
 
-func startCluster(t helperT, opts ...kfake.Opt) *fakeCluster {
+func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{
 		kfake.NumBrokers(1), kfake.ClusterID("fake"), kfake.GroupMinSessionTimeout(100 * time.Millisecond),
@@ -40,11 +40,11 @@ func startCluster(t helperT, opts ...kfake.Opt) *fakeCluster {
 		t.Fatalf("kfake: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return &fakeCluster{c}
+	return &testCluster{c}
 }
 
 // client is a plain client, as applications have it.
-func (c *fakeCluster) client(t helperT, opts ...kgo.Opt) *kgo.Client {
+func (c *testCluster) client(t helperT, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
@@ -58,7 +58,7 @@ func (c *fakeCluster) client(t helperT, opts ...kgo.Opt) *kgo.Client {
 }
 
 // topic makes a topic.
-func (c *fakeCluster) topic(t helperT, name string, partitions int32, configs ...string) {
+func (c *testCluster) topic(t helperT, name string, partitions int32, configs ...string) {
 	t.Helper()
 	with := map[string]*string{}
 	for _, kv := range configs {
@@ -87,7 +87,7 @@ func put(t helperT, cl *kgo.Client, topic string, partitions int, first, last in
 }
 
 // system is one process of the bridge.
-func (c *fakeCluster) system(t helperT, change ...func(*SystemConfig)) *system {
+func (c *testCluster) system(t helperT, change ...func(*SystemConfig)) *system {
 	t.Helper()
 	conf := SystemConfig{Brokers: c.ListenAddrs(), SessionTimeout: shortSession, RequestTimeout: 3 * time.Second}
 	for _, f := range change {
