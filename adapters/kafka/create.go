@@ -129,7 +129,11 @@ func (c *cluster) led(ctx context.Context, name string) (bool, error) {
 
 // tryCreate asks the controller once; again says that it may be asked once more.
 func (o *SinkOpener) tryCreate(ctx context.Context, c *cluster, name string) (again bool, err error) {
-	k, err := c.controller(ctx, name)
+	l, err := c.look(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	k, err := c.controller(ctx, l)
 	if err != nil {
 		return false, err
 	}
@@ -165,16 +169,4 @@ func (o *SinkOpener) tryCreate(ctx context.Context, c *cluster, name string) (ag
 		return false, err
 	}
 	return false, k.failed("CreateTopics", errors.New("no topic in the answer"))
-}
-
-// controller gives a connection to the broker that makes topics.
-func (c *cluster) controller(ctx context.Context, topic string) (*conn, error) {
-	l, err := c.look(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	if address, ok := l.brokers[l.controller]; ok {
-		return c.at(ctx, l.controller, address)
-	}
-	return c.any(ctx) // KRaft: any broker hands it on
 }
