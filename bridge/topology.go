@@ -13,6 +13,8 @@ type Topology struct {
 	Kind string
 	// System is which system, as in Site.System; empty where it is not known.
 	System string
+	// Version is what the server says of itself: "4.0.5"; empty where it is not known.
+	Version string
 	// Nodes is how many servers there are; 0 where it is not known.
 	Nodes int
 	// Objects are what was seen, in the order of Compare.

@@ -31,7 +31,7 @@ func (s *system) Survey(ctx context.Context, asked []bridge.Object) (bridge.Topo
 		return t, err
 	}
 	defer conn.Close()
-	t.System = siteSystem(conn.ConnectedClusterName())
+	t.System, t.Version = siteSystem(conn.ConnectedClusterName()), conn.ConnectedServerVersion()
 	if conn.ConnectedClusterName() == "" {
 		t.System, t.Nodes = Kind+" server "+conn.ConnectedServerId(), 1
 	}

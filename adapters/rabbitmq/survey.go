@@ -20,6 +20,7 @@ func (s *system) Survey(ctx context.Context, asked []bridge.Object) (bridge.Topo
 	t := bridge.Topology{Kind: Kind}
 	err := s.setUp(ctx, "survey "+s.name, func(_ context.Context, n *session) error {
 		defer n.close()
+		t.Version = n.broker.version
 		t.System = fmt.Sprintf("rabbitmq cluster %s vhost %s", n.broker.cluster, s.uri.Vhost)
 		if s.management == nil {
 			return n.probe(&t, asked)

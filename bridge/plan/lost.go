@@ -86,8 +86,13 @@ var special = map[string]map[bridge.Meaning]string{
 	},
 	"nats/consumer": {
 		bridge.MeaningDeadLetter: "a consumer gives up without a place for it: with max_deliver the server says so on $JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES, and who needs the message reads it by its sequence",
+		bridge.MeaningTransient:  "the consumer is durable and survives a restart",
 		bridge.MeaningSingle:     "consumers of one durable share its messages: set max_ack_pending to 1, or use a pinned client (nats-server 2.11), where one at a time has to read",
 		bridge.MeaningReplicas:   "a consumer is stored on as many servers as its stream",
+		bridge.MeaningAge:        "a consumer keeps nothing of its own: how long there is something to read is its stream's limit",
+		bridge.MeaningBytes:      "a consumer keeps nothing of its own: how much there is to read is its stream's limit",
+		bridge.MeaningMessages:   "a consumer keeps nothing of its own: how much there is to read is its stream's limit",
+		bridge.MeaningStart:      "the consumer begins at the first message of its stream",
 	},
 	"rabbitmq/quorum queue": {
 		bridge.MeaningPriority: "a quorum queue has no x-max-priority: before RabbitMQ 4 it keeps the order, from 4 on it knows two priorities; a classic queue has it",

@@ -42,7 +42,7 @@ func (t *route) text(to *bridge.Object) string {
 		s += ", key " + t.key
 	}
 	for _, a := range t.arguments {
-		s += ", " + a.Name + " " + text(a)
+		s += ", " + text(a)
 	}
 	return s + ", to " + describe(to)
 }
