@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -28,6 +29,7 @@ type system struct {
 	address  string
 	tls      *tls.Config // nil without TLS
 
+	major     atomic.Int32   // of the broker's version, once one was connected to
 	connected func(*session) // if not nil, is told of every connection
 }
 
