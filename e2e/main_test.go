@@ -82,6 +82,7 @@ var ownServers = map[brokers.Kind]func() (*brokers.Server, error){
 	brokers.KindRabbitMQ:  sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ) }),
 	brokers.KindRabbitMQ4: sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ4) }),
 	brokers.KindNATS:      sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindNATS) }),
+	brokers.KindKafka:     sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindKafka) }),
 }
 
 func ownServer(t testing.TB, kind brokers.Kind) *brokers.Server {

@@ -108,4 +108,3 @@ func sameHeadersSeen(want, seen *bridge.Message) bool {
 		return a.Name == b.Name && bytes.Equal(a.Value, b.Value) && (a.Type == b.Type || opaque(a.Type) && opaque(b.Type))
 	})
 }
-

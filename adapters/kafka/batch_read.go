@@ -237,8 +237,11 @@ func field(b []byte) (v, rest []byte, ok bool) {
 // varint reads a zigzag varint and the number of its octets, which is 0 where
 // there is none.
 func varint(b []byte) (int64, int) {
-	if len(b) > 0 && b[0] < 0x80 {
+	switch {
+	case len(b) > 0 && b[0] < 0x80:
 		return int64(b[0]>>1) ^ -int64(b[0]&1), 1
+	case len(b) > 1 && b[1] < 0x80:
+		return int64(b[1])<<6 | int64(b[0]&0x7f>>1) ^ -int64(b[0]&1), 2
 	}
 	v, n := binary.Varint(b)
 	return v, max(n, 0)

@@ -127,3 +127,134 @@ func TestABatchIsReadAsItWasWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadersAddedOneByOneAreThoseOfAdd(t *testing.T) {
+	var one, all batchWriter
+	for _, n := range []int{0, 1, 63, 64, 65, 8191, 8192} {
+		headers := make([]recordHeader, n)
+		one.begin(7, 3, 100, codecNone)
+		one.beginRecord(1, []byte("key"), nil)
+		for i := range headers {
+			headers[i] = recordHeader{[]byte("n"), []byte(fmt.Sprint(i))}
+			if i%2 == 0 {
+				one.addHeader("n", headers[i].value)
+			} else {
+				one.addHeaderText("n", fmt.Sprint(i))
+			}
+		}
+		one.endRecord()
+		all.begin(7, 3, 100, codecNone)
+		all.add(1, []byte("key"), nil, headers)
+		a, err := one.finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := all.finish()
+		if !bytes.Equal(a, b) {
+			t.Errorf("%d headers: the two ways to write them differ", n)
+		}
+		var r batchReader
+		hs, recs, err := readSet(&r, a)
+		if err != nil || len(recs) != 1 || len(recs[0].headers) != n {
+			t.Errorf("%d headers: read %d records, %v", n, len(recs), err)
+		}
+		if h := hs[0]; h.producerID != 7 || h.producerEpoch != 3 || h.baseSequence != 100 || h.leaderEpoch != -1 {
+			t.Errorf("%d headers: header %+v", n, h)
+		}
+	}
+}
+
+// A record that is taken back leaves nothing of it in the batch.
+func TestTakeBack(t *testing.T) {
+	var w, want batchWriter
+	w.begin(noProducer, noProducer, noProducer, codecNone)
+	w.takeBack() // there is none
+	w.add(900, []byte("first and gone"), nil, nil)
+	w.takeBack()
+	w.add(5, []byte("a"), []byte("1"), nil)
+	size := w.size()
+	w.add(1_000_000, []byte("gone"), nil, nil)
+	w.takeBack()
+	w.takeBack() // only once
+	w.beginRecord(2_000_000, []byte("gone before its end"), nil)
+	w.addHeaderText("h", "v")
+	w.takeBack()
+	if w.size() != size || w.count() != 1 {
+		t.Errorf("size %d, count %d; want %d, 1", w.size(), w.count(), size)
+	}
+	w.add(6, []byte("b"), []byte("2"), nil)
+	want.begin(noProducer, noProducer, noProducer, codecNone)
+	want.add(5, []byte("a"), []byte("1"), nil)
+	want.add(6, []byte("b"), []byte("2"), nil)
+	a, err := w.finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := want.finish(); !bytes.Equal(a, b) {
+		t.Errorf("the batch is\n%x, want\n%x", a, b)
+	}
+}
+
+func TestABatchThatBrokersWouldRefuseIsNotFinished(t *testing.T) {
+	var w batchWriter
+	w.begin(noProducer, noProducer, noProducer, codecNone)
+	if _, err := w.finish(); err == nil {
+		t.Error("an empty batch is finished")
+	}
+	w.beginRecord(0, nil, nil)
+	if _, err := w.finish(); err == nil {
+		t.Error("a batch with an open record is finished")
+	}
+	w.endRecord()
+	if _, err := w.finish(); err != nil {
+		t.Error(err)
+	}
+	w.begin(noProducer, noProducer, noProducer, codec(5))
+	w.add(0, nil, nil, nil)
+	if _, err := w.finish(); err == nil {
+		t.Error("a codec that does not exist is written")
+	}
+}
+
+// What a finish gives is the same each time, and what does not compress is not
+// compressed.
+func TestCompressionThatDoesNotPayIsLeftOut(t *testing.T) {
+	for _, c := range allCodecs[1:] {
+		var w batchWriter
+		w.begin(noProducer, noProducer, noProducer, c)
+		w.add(1, []byte("k"), []byte("v"), nil)
+		plain, err := w.finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain = bytes.Clone(plain)
+		if again, _ := w.finish(); !bytes.Equal(plain, again) {
+			t.Errorf("%s: a second finish gives another batch", c)
+		}
+		if h, err := parseBatchHeader(plain); err != nil || h.compression() != codecNone {
+			t.Errorf("%s: two octets are sent as %s, %v", c, h.compression(), err)
+		}
+		w.add(1, []byte("k"), bytes.Repeat([]byte("v"), 10_000), nil)
+		packed, err := w.finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, _ := parseBatchHeader(packed); h.compression() != c || len(packed) > 1000 {
+			t.Errorf("%s: 10,000 octets are sent as %s in %d", c, h.compression(), len(packed))
+		}
+	}
+}
+
+func TestCodecNames(t *testing.T) {
+	for _, c := range allCodecs {
+		if got, ok := codecOfName(c.String()); !ok || got != c {
+			t.Errorf("%s is read as %s, %v", c, got, ok)
+		}
+	}
+	if c, ok := codecOfName("LZ4"); ok {
+		t.Errorf("LZ4 is taken for %s", c)
+	}
+	if s := codec(7).String(); s != "codec 7" {
+		t.Error(s)
+	}
+}

@@ -68,7 +68,10 @@ func (s *system) dial(ctx context.Context, address string) (*conn, error) {
 		}
 		return nil, err
 	}
-	s.opened(c)
+	if !s.opened(c) {
+		c.close()
+		return nil, bridge.ErrClosed
+	}
 	return c, nil
 }
 
