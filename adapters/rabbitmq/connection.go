@@ -86,6 +86,7 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 	}
 	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout, setup: s.settings.SetupTimeout}
 	n.watchBlocked()
+	s.major.Store(int32(n.broker.major))
 	if s.connected != nil {
 		s.connected(n)
 	}
