@@ -71,7 +71,7 @@ func consume(ctx context.Context, cl *kgo.Client, topic string) ([]bridge.Messag
 		return nil, err
 	}
 	defer reader.Close()
-	var all []bridge.Message
+	logs := map[int32][]*kgo.Record{}
 	for len(left) > 0 {
 		fs := reader.PollFetches(ctx)
 		if err := fs.Err(); err != nil {
@@ -81,17 +81,37 @@ func consume(ctx context.Context, cl *kgo.Client, topic string) ([]bridge.Messag
 			if r.Offset+1 >= left[r.Partition] {
 				delete(left, r.Partition)
 			}
-			if r.Attrs.IsControl() {
-				return
+			if !r.Attrs.IsControl() {
+				logs[r.Partition] = append(logs[r.Partition], r)
 			}
-			m := bridge.Message{Key: string(r.Key), Body: r.Value}
-			for _, h := range r.Headers {
-				if h.Key == bridge.HopID {
-					m.ID, m.Key, _ = bridge.ParseID(string(h.Value))
-				}
-			}
-			all = append(all, m)
 		})
 	}
-	return all, nil
+	return merged(logs), nil
+}
+
+// merged gives the messages of all partitions, each in its order, and one partition
+// before another by the time of what is next there: a key that has moved to another
+// partition has its older messages first.
+func merged(logs map[int32][]*kgo.Record) []bridge.Message {
+	var all []bridge.Message
+	for {
+		next := int32(-1)
+		for p, log := range logs {
+			if len(log) > 0 && (next < 0 || log[0].Timestamp.Before(logs[next][0].Timestamp)) {
+				next = p
+			}
+		}
+		if next < 0 {
+			return all
+		}
+		r := logs[next][0]
+		logs[next] = logs[next][1:]
+		m := bridge.Message{Key: string(r.Key), Body: r.Value}
+		for _, h := range r.Headers {
+			if h.Key == bridge.HopID {
+				m.ID, m.Key, _ = bridge.ParseID(string(h.Value))
+			}
+		}
+		all = append(all, m)
+	}
 }
