@@ -205,6 +205,9 @@ func connected(r *relayStatus) bool { return r.State == "idle" || r.State == "ru
 // moving says that a relay has placed something since the bridge was started.
 func moving(r *relayStatus) bool { return connected(r) && r.Counts.Placed > 0 }
 
+// standsBy says that a relay waits for its place.
+func standsBy(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" }
+
 // begin starts the bridge and, once its taps are there, the load.
 func (s *scene) begin() {
 	s.t.Helper()

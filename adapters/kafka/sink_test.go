@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -31,6 +35,17 @@ func newSinkRig(t testing.TB, partitions int32, opts ...kfake.Opt) *sinkRig {
 	t.Cleanup(c.Close)
 	return &sinkRig{Cluster: c, system: testSystem(t, c.ListenAddrs(), nil)}
 }
+
+// keysOf are requests as faults name them.
+func keysOf(keys ...protocol.ApiKey) (ks []kmsg.Key) {
+	for _, k := range keys {
+		ks = append(ks, kmsg.Key(k))
+	}
+	return ks
+}
+
+// kerrOf is an error code as faults name it.
+func kerrOf(e kafkago.Error) *kerr.Error { return kerr.TypedErrorForCode(int16(e)) }
 
 // testSystem is a system as configured; change may be nil.
 func testSystem(t testing.TB, brokers []string, change func(*SystemConfig)) *system {
