@@ -39,7 +39,7 @@ var builds string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // those wait more than they work
+	if err := flag.Set("test.parallel", strconv.Itoa(sized(4, 2))); err != nil { // they wait more than they work, at reduced size
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "crossfade-e2e-")
