@@ -78,7 +78,7 @@ func (c *Claim) flaw(line bridge.Mapping) string {
 		return fmt.Sprintf("consumers see %d of %d samples", stood, all)
 	case is == bridge.CarriedPartly && line.Note == "":
 		return "it does not say where"
-	case is == bridge.CarriedLost, is > bridge.CarriedLost:
+	case is >= bridge.CarriedLost:
 		return "a target loses nothing: it parks"
 	}
 	beyond, has := c.Beyond[line.Field]

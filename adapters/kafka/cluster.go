@@ -131,6 +131,9 @@ type partitionLayout struct {
 // errNoTopic says that a topic is not there, or hidden from this user.
 var errNoTopic = errors.New("there is no such topic, or this user may not see it")
 
+// errNoLeader says that nobody leads a partition.
+var errNoLeader = errors.New("it has no leader at the moment")
+
 // look asks for the layout of topics; all if none is named. A named topic that is not
 // there is missing from the answer.
 func (c *cluster) look(ctx context.Context, names ...string) (*layout, error) {
@@ -195,7 +198,7 @@ func (c *cluster) leader(ctx context.Context, l *layout, topic string, partition
 	node := t.partitions[partition].leader
 	address, ok := l.brokers[node]
 	if !ok {
-		return nil, fmt.Errorf("%s: %s: topic %s: partition %d has no leader at the moment", Kind, c.system.name, topic, partition)
+		return nil, fmt.Errorf("%s: %s: topic %s: partition %d: %w", Kind, c.system.name, topic, partition, errNoLeader)
 	}
 	return c.at(ctx, node, address)
 }

@@ -2,6 +2,19 @@ package kafka
 
 import "github.com/crossfade-mq/crossfade/bridge"
 
+var (
+	_ bridge.Carrier = (*SinkOpener)(nil)
+	_ bridge.Giver   = (*SourceOpener)(nil)
+)
+
+// Carries is the mapping of topics that keep the producer's time.
+func (o *SinkOpener) Carries() []bridge.Mapping {
+	return carried(o.config.Timestamp == timestampOriginal)
+}
+
+// Gives is what topics give.
+func (*SourceOpener) Gives() []bridge.Mapping { return given() }
+
 // carried is how a topic carries each field. keepTime says that records carry the
 // message's own time.
 func carried(keepTime bool) []bridge.Mapping {
@@ -25,7 +38,7 @@ var native = map[bridge.Field]bridge.Mapping{
 	bridge.FieldKey:       {Note: "the record key, unless the message had another at Kafka"},
 	bridge.FieldNativeKey: {Note: "the record key"},
 	bridge.FieldAddress:   {Parks: bridge.ReasonName, Note: "a topic's name above 249 characters is parked"},
-	bridge.FieldTime:      {Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970"},
+	bridge.FieldTime:      {Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970, unless the topic has LogAppendTime"},
 	bridge.FieldExpiration: {
 		Carriage: bridge.CarriedInHop, Note: "Kafka does not act on it; past it the next relay counts the message as expired",
 	},

@@ -40,16 +40,24 @@ func either(three, four bridge.Mapping) bridge.Mapping {
 		return three
 	}
 	m := three
-	m.Carriage = bridge.CarriedPartly
-	m.Note = said(three) + "; from RabbitMQ 4 on " + said(four)
+	m.Note = "from RabbitMQ 4 on " + said(four)
+	if three.Note != "" {
+		m.Note = three.Note + "; " + m.Note
+	}
+	if three.Carriage != four.Carriage {
+		m.Carriage = bridge.CarriedPartly
+	}
 	return m
 }
 
 func said(m bridge.Mapping) string {
-	if m.Note == "" {
-		return m.Carriage.String()
+	switch {
+	case m.Carriage == bridge.CarriedInHop && m.Note != "":
+		return "in a crossfade- header: " + m.Note
+	case m.Carriage == bridge.CarriedInHop:
+		return "in a crossfade- header"
 	}
-	return m.Carriage.String() + ": " + m.Note
+	return m.Note
 }
 
 // carried is how a target of a kind carries each field.
