@@ -97,7 +97,7 @@ func TestSinkCreates(t *testing.T) {
 		t.Errorf("a topic that was made for a message: %v", err)
 	}
 	openSession(t, many, 0).deliver(t, addressed(0, 10, "x"))
-	adm := kadm.NewClient((&testCluster{r.Cluster}).client(t))
+	adm := kadm.NewClient((&testCluster{Cluster: r.Cluster, addrs: r.ListenAddrs()}).client(t))
 	topics, err := adm.ListTopics(t.Context(), "fresh", "made.x")
 	if err != nil {
 		t.Fatal(err)
