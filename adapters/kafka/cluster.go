@@ -125,7 +125,8 @@ type topicLayout struct {
 // A partitionLayout is one partition: who leads it, since which epoch; leader -1 is
 // nobody at the moment.
 type partitionLayout struct {
-	leader, epoch int32
+	leader, epoch    int32
+	replicas, inSync int
 }
 
 // errNoTopic says that a topic is not there, or hidden from this user.
@@ -182,7 +183,7 @@ func (c *conn) layoutOf(res *metadataResponse) (*layout, error) {
 			if p.index < 0 || int(p.index) >= len(t.partitions) {
 				return nil, c.failed("Metadata", fmt.Errorf("partition %d of %d of topic %s", p.index, len(t.partitions), bridge.Printable(t.name, 100)))
 			}
-			topic.partitions[p.index] = partitionLayout{leader: p.leader, epoch: p.leaderEpoch}
+			topic.partitions[p.index] = partitionLayout{leader: p.leader, epoch: p.leaderEpoch, replicas: len(p.replicas), inSync: len(p.inSync)}
 		}
 		l.topics[t.name] = topic
 	}
