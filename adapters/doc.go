@@ -23,8 +23,9 @@
 //     bridge.Fatal where they are not transient. A source keeps what is
 //     acknowledged behind a gap with ordering.Tracker. A sink that has only a
 //     blocking "publish these" is made of it by bridge.BatchSink. Add the
-//     abilities that the system has: Backlogger, Recaller, Router, Locator,
-//     JournalOpener, Checker. Assert the interfaces at compile time.
+//     abilities that the system has: Backlogger, Recaller, Router (with the trait
+//     Routed), Locator, JournalOpener, Checker. Assert the interfaces at compile
+//     time.
 //
 //  4. Write conformance_test.go: an adaptertest.Harness, which opens, puts, reads
 //     and kills. Every check runs; the traits say which promises are not made.

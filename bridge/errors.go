@@ -25,6 +25,12 @@ const (
 // ErrClosed is what a closed Source, Sink or Lane answers.
 var ErrClosed = errors.New("closed")
 
+// ErrRerouted is what an error wraps, or is joined with, that ends a lane because
+// the target keeps its messages in another lane by now: the routes that the session
+// goes by are out of date. It is Transient; the relay gives back what is unsettled
+// and begins anew with everything, not with the lane alone.
+var ErrRerouted = errors.New("the target is partitioned otherwise by now")
+
 // A Reason is why a message can never be delivered as it is.
 type Reason string
 

@@ -72,10 +72,19 @@ type Placed struct {
 	Position uint64
 }
 
-// A Router dictates the lane of a message. Sinks may have it, where the target's
-// own partitioning decides what is kept in order.
+// A Router dictates the lane of a message. Sinks have it where the target's own
+// partitioning decides what is kept in order, and their traits say Routed.
+//
+// A relay opens one sink for its routes alone, before it receives anything, and
+// keeps it for the session; nothing is sent before every lane has fenced and read
+// back, because what this session sends through one lane an earlier one may have
+// placed through another. Where a lane finds that a message belongs to another
+// lane by now, as when partitions were added, it ends with ErrRerouted.
 type Router interface {
-	// Route gives the lane, 0 ≤ lane < lanes. It is pure and does no I/O.
+	// Route gives the lane, 0 ≤ lane < lanes, by what the sink knew when it was
+	// opened: messages that the target keeps in order with each other get the same,
+	// as do those of one key and address. It is pure and does no I/O. Safe for
+	// concurrent use.
 	Route(m *Message, lanes int) int
 }
 

@@ -48,6 +48,8 @@ type SinkTraits struct {
 	MaxBody int
 	// Lanes is the useful number of lanes; 1 where one session carries all.
 	Lanes int
+	// Routed: sinks are Routers, which dictate the lane of each message.
+	Routed bool
 	// Notes are what an operator should know, one sentence each.
 	Notes []string
 }

@@ -30,6 +30,7 @@ type bend struct {
 	settle    func(*bentLane, int, []bridge.Placement, error)
 	closeLane func(*bentLane) error
 	recall    func(*bentSink, context.Context, int, int, func(bridge.Placed)) error
+	route     func(s *bentSink, m *bridge.Message, lanes int) int
 	locate    func(*bentSink, context.Context, string, bridge.ID) (uint64, bool, error)
 
 	site     func(*world, bridge.Site) bridge.Site
@@ -59,6 +60,7 @@ func (b *bend) fixture(t T) Fixture {
 	for _, name := range []string{"in", "out", "loop"} {
 		w.broker.Stream(name)
 	}
+	w.broker.Stream("out").Repartition(3)
 	return Fixture{
 		Start:    w.process(bentIdentity, "in", "out"),
 		Loop:     w.process(bentIdentity, "loop", "loop"),
@@ -74,6 +76,10 @@ func (b *bend) fixture(t T) Fixture {
 				all = append(all, h.Name+"\t"+h.Text)
 			}
 			return all, nil
+		},
+		Repartition: func(context.Context) error {
+			w.broker.Stream("out").Repartition(6)
+			return nil
 		},
 		Put: func(_ context.Context, msgs []bridge.Message) error {
 			w.broker.Stream("in").Put(msgs...)
@@ -125,7 +131,7 @@ func (w *world) process(id bridge.Identity, from, to string) func(T) Process {
 	return func(t T) Process {
 		source := memory.SourceConfig{Stream: from, Unacked: 100}
 		sink := memory.Reliable(to)
-		sink.MaxBody = 1 << 17
+		sink.MaxBody, sink.Routed = 1<<17, true
 		if w.settings != nil {
 			w.settings(&source, &sink)
 		}
@@ -288,6 +294,13 @@ func (s *bentSink) Recall(ctx context.Context, number, n int, each func(bridge.P
 		return s.recall(s, ctx, number, n, each)
 	}
 	return s.Sink.(bridge.Recaller).Recall(ctx, number, n, each)
+}
+
+func (s *bentSink) Route(m *bridge.Message, lanes int) int {
+	if s.route != nil {
+		return s.route(s, m, lanes)
+	}
+	return s.Sink.(bridge.Router).Route(m, lanes)
 }
 
 func (s *bentSink) Locate(ctx context.Context, key string, id bridge.ID) (uint64, bool, error) {

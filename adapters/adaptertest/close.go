@@ -87,7 +87,7 @@ func closeUnblocksSend(e *env) {
 	go func() {
 		defer once.Do(func() { close(started) })
 		for i := 0; ; i++ {
-			m := &bridge.Message{Key: "key-0", ID: bridge.ID{Value: fmt.Sprint("busy-", i)}, Body: []byte("busy")}
+			m := &bridge.Message{Key: e.facts.key(0, 0), ID: bridge.ID{Value: fmt.Sprint("busy-", i)}, Body: []byte("busy")}
 			l.mu.Lock()
 			l.limit++
 			l.mu.Unlock()

@@ -127,12 +127,16 @@ func (e *env) soon(cond func() bool) bool {
 	return true
 }
 
-// messages makes n messages that are unlike all before, over so many keys.
-func (e *env) messages(n, keys int) []bridge.Message {
+// messages makes n messages that are unlike all before, over so many keys. Where the
+// sink dictates lanes, lane 0 takes them.
+func (e *env) messages(n, keys int) []bridge.Message { return e.messagesOn(0, n, keys) }
+
+// messagesOn makes messages that so numbered a lane takes.
+func (e *env) messagesOn(lane, n, keys int) []bridge.Message {
 	all := make([]bridge.Message, n)
 	for i := range all {
 		all[i] = bridge.Message{
-			Key:  fmt.Sprint("key-", e.next%keys),
+			Key:  e.facts.key(lane, e.next%keys),
 			ID:   bridge.ID{Value: fmt.Sprint("id-", e.next)},
 			Body: fmt.Appendf(nil, "body of message %d", e.next),
 		}

@@ -72,7 +72,16 @@ type Fixture struct {
 	// Loop gives a process whose source taps what its sink writes, in a place of
 	// its own that is empty. The source is opened before the sink sends. Needed
 	// if the adapter has both.
+	//
+	// Where the sink's traits say Routed, everything that goes to this place routes
+	// to lane 0, and the targets of all fixtures are partitioned alike, so that some
+	// keys of the form "key-3" route to lane 0 and some, if it has several
+	// partitions, to lane 1.
 	Loop func(t T) Process
+	// Repartition adds partitions to the target, so that about half of the keys are
+	// kept in another one, and returns once the system says so. nil if the sink is
+	// not Routed, or the fixture cannot: then the check that wants it says so.
+	Repartition func(ctx context.Context) error
 	// Missing gives a process whose source and sink name an exchange, stream or
 	// topic that does not exist. Needed unless the traits say that nothing is
 	// durable, since such systems may know no topology.

@@ -240,7 +240,7 @@ func allPlaced(e *env, msgs []bridge.Message) {
 func equalIDs(e *env) {
 	msgs := e.messages(6, 3)
 	for i := range msgs {
-		msgs[i].Key = fmt.Sprint("key-", i)
+		msgs[i].Key = e.facts.key(0, i)
 		msgs[i].ID.Value = "id-equal"
 	}
 	allPlaced(e, msgs)

@@ -160,6 +160,43 @@ func sinkMutants() []mutant {
 				return nil
 			},
 		}, []string{"Recall/sees what landed", "Recall/sees all", "Crash/a process"}},
+		{"routes by the ID", bend{route: func(_ *bentSink, m *bridge.Message, lanes int) int {
+			return len(m.Key+m.ID.Value) % lanes
+		}}, []string{"Route/is pure"}},
+		{"routes in turn", bend{route: func(s *bentSink, _ *bridge.Message, lanes int) int {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.asked++
+			return s.asked % lanes
+		}}, []string{"Route/is pure"}},
+		{"routes to a lane that there is not", bend{route: func(_ *bentSink, m *bridge.Message, lanes int) int {
+			if m.Key == "" {
+				return lanes
+			}
+			return 0
+		}}, []string{"Route/is pure"}},
+		{"sends what belongs to another lane", bend{
+			settings: func(_ *memory.SourceConfig, c *memory.SinkConfig) { c.Routed = false },
+			to:       func(t *bridge.SinkTraits) { t.Routed = true },
+			route:    func(_ *bentSink, m *bridge.Message, lanes int) int { return len(m.Key) % 2 % lanes },
+		}, []string{"Route/a lane refuses"}},
+		{"does not see that partitions were added", bend{
+			settings: func(_ *memory.SourceConfig, c *memory.SinkConfig) { c.Routed = false },
+			to:       func(t *bridge.SinkTraits) { t.Routed = true },
+			route: func(s *bentSink, m *bridge.Message, lanes int) int {
+				if s.broker.Stream("out").Partitions() > 3 {
+					return 1 % lanes
+				}
+				return len(m.Key) % 2 % lanes
+			},
+		}, []string{"Route/when partitions"}},
+		{"takes a new route for an outage", bend{send: func(l *bentLane, ctx context.Context, msgs []*bridge.Message) (int, error) {
+			n, err := l.Lane.Send(ctx, msgs)
+			if errors.Is(err, bridge.ErrRerouted) {
+				err = errors.New("not leader for partition")
+			}
+			return n, err
+		}}, []string{"Route/a lane refuses", "Route/when partitions"}},
 		{"locates by the trimmed ID", bend{locate: func(s *bentSink, ctx context.Context, key string, id bridge.ID) (uint64, bool, error) {
 			id.Value = strings.TrimSpace(id.Value)
 			return s.Sink.(bridge.Locator).Locate(ctx, key, id)

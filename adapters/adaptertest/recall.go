@@ -59,7 +59,7 @@ func newest(msgs []bridge.Message, n int) []bridge.Message {
 func recallByLane(e *env) {
 	s := e.sink(e.process())
 	l0, l1 := e.laneOn(s, 0), e.laneOn(s, 1)
-	a, b := e.messages(6, 1), e.messages(4, 1)
+	a, b := e.messages(6, 1), e.messagesOn(1, 4, 1)
 	l0.deliver(a[:3])
 	l1.deliver(b[:2])
 	l0.deliver(a[3:])

@@ -92,6 +92,8 @@ type facts struct {
 	journal, keeper       bool
 	from                  bridge.SourceTraits
 	to                    bridge.SinkTraits
+	repartition           bool
+	keys                  [][]string // by lane, where the sink dictates lanes
 }
 
 // facts reads the traits, and refuses a harness that leaves out what it has to
@@ -106,7 +108,7 @@ func (h *Harness) facts(t T) facts {
 		t.Fatalf("the fixture has no Start")
 	}
 	p := fx.Start(t)
-	f := facts{source: p.Source != nil, sink: p.Sink != nil, restart: fx.Restart != nil, keeper: fx.Keeper != nil}
+	f := facts{source: p.Source != nil, sink: p.Sink != nil, restart: fx.Restart != nil, keeper: fx.Keeper != nil, repartition: fx.Repartition != nil}
 	durable := false
 	if f.source {
 		f.from = p.Source.Traits()
@@ -133,6 +135,9 @@ func (h *Harness) facts(t T) facts {
 		if missing.is {
 			t.Fatalf("the fixture has %s", missing.why)
 		}
+	}
+	if f.to.Routed {
+		f.keys = routedKeys(t, p)
 	}
 	return f
 }
@@ -228,6 +233,9 @@ func needsJournals(f *facts) string {
 func needsLanes(f *facts) string {
 	if f.to.Lanes < 2 {
 		return fmt.Sprintf("trait Lanes: %d", f.to.Lanes)
+	}
+	if f.lanes() < 2 {
+		return "the harness: its target has one partition"
 	}
 	return ""
 }

@@ -243,8 +243,11 @@ func sendLargest(e *env) {
 
 func lanesBeside(e *env) {
 	s := e.sink(e.process())
-	n := min(e.facts.to.Lanes, 4)
-	msgs := e.messages(400, n)
+	n := min(e.facts.lanes(), 4)
+	msgs := e.messages(100*n, n)
+	for i := range msgs {
+		msgs[i].Key = e.facts.key(i%n, i%n)
+	}
 	var wg sync.WaitGroup
 	lanes := make([]*lane, n)
 	for i := range n {

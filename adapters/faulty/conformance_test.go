@@ -19,6 +19,7 @@ func TestConformance(t *testing.T) {
 		sink memory.SinkConfig
 	}{
 		{"a prefix survives", memory.Reliable("")},
+		{"routed by partitions", memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, Routed: true}},
 		{"any subset survives", memory.SinkConfig{Fence: bridge.FenceEpoch, Survives: bridge.SurvivesAny, Recall: 1 << 12, Latency: 100 * time.Microsecond}},
 	} {
 		t.Run(v.name, func(t *testing.T) {
@@ -46,6 +47,7 @@ func fixture(f *faulty.Faults, c memory.SinkConfig) func(adaptertest.T) adaptert
 		t.Cleanup(b.Disconnect)
 		in, out := b.Stream("in"), b.Stream("out")
 		b.Stream("loop")
+		out.Repartition(4)
 		process := func(identity bridge.Identity, from, to string) func(adaptertest.T) adaptertest.Process {
 			return func(t adaptertest.T) adaptertest.Process {
 				c := c

@@ -35,8 +35,8 @@ func NewBroker(cluster string) *Broker {
 // one has other shards.
 func (b *Broker) Create(c StreamConfig) (*Stream, error) {
 	c.Shards = max(c.Shards, 1)
-	if c.Name == "" || c.Keep < 0 {
-		return nil, fmt.Errorf("%s: stream %q: want a name, and keep not negative", Kind, c.Name)
+	if c.Name == "" || c.Keep < 0 || c.Partitions < 0 {
+		return nil, fmt.Errorf("%s: stream %q: want a name, and keep and partitions not negative", Kind, c.Name)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,9 +50,9 @@ func (b *Broker) Create(c StreamConfig) (*Stream, error) {
 	s := &Stream{
 		config: c,
 		origin: &bridge.Stream{System: Kind, Cluster: b.cluster, Name: c.Name, Incarnation: strconv.Itoa(b.created), Replayable: true},
-		log:    newLog(),
-		taps:   map[string]*tap{},
-		lanes:  map[laneID]*laneState{},
+		log:    newLog(), partitions: max(c.Partitions, 1),
+		taps:  map[string]*tap{},
+		lanes: map[laneID]*laneState{},
 	}
 	b.streams[c.Name] = s
 	return s, nil
@@ -117,14 +117,15 @@ type Stream struct {
 	config StreamConfig
 	origin *bridge.Stream
 
-	mu      sync.Mutex
-	log     log
-	taps    map[string]*tap
-	lanes   map[laneID]*laneState
-	ended   bool
-	seen    map[string]seen // by ID.Text, where a sink suppresses
-	sweep   int             // seen is swept when it has that many
-	waiting []waiter
+	mu         sync.Mutex
+	partitions int
+	log        log
+	taps       map[string]*tap
+	lanes      map[laneID]*laneState
+	ended      bool
+	seen       map[string]seen // by ID.Text, where a sink suppresses
+	sweep      int             // seen is swept when it has that many
+	waiting    []waiter
 }
 
 type seen struct {

@@ -18,6 +18,9 @@ type StreamConfig struct {
 	Name string `yaml:"name"`
 	// Shards is over how many shards Put spreads keys; 0 is 1.
 	Shards int `yaml:"shards"`
+	// Partitions is by how many partitions a Routed sink goes; 0 is 1. Repartition
+	// changes it.
+	Partitions int `yaml:"partitions"`
 	// Keep bounds the stream: of the messages that every tap has acknowledged,
 	// about Keep of the newest are held. 0 holds all. Recall and Locate see what
 	// is held, so a target keeps no less than its sinks promise to recall, times
@@ -63,6 +66,9 @@ type SinkConfig struct {
 	Window int
 	// Latency is the time between a Send and its answer; 0 answers within Send.
 	Latency time.Duration
+	// Routed makes the stream's partitions dictate the lane of a message: partition p
+	// is that of lane p modulo Lanes.
+	Routed bool
 	// Recreated accepts a stream that was deleted and made again.
 	Recreated bool
 }
@@ -169,6 +175,7 @@ type sinkSettings struct {
 	Lanes      int            `yaml:"lanes"`
 	Window     int            `yaml:"window"`
 	Latency    time.Duration  `yaml:"latency"`
+	Routed     bool           `yaml:"routed"`
 	Accept     bridge.Accepts `yaml:"accept"`
 }
 
@@ -178,7 +185,7 @@ var risks = map[string]string{"recreated": "a stream that was deleted and made a
 func (t sinkSettings) config() (SinkConfig, error) {
 	c := SinkConfig{
 		Stream: t.Stream, Recall: t.Recall, Suppresses: t.Suppresses, MaxBody: t.MaxBody,
-		Lanes: t.Lanes, Window: t.Window, Latency: t.Latency, Recreated: t.Accept.Has("recreated"),
+		Lanes: t.Lanes, Window: t.Window, Latency: t.Latency, Routed: t.Routed, Recreated: t.Accept.Has("recreated"),
 	}
 	if err := t.Accept.Validate(risks); err != nil {
 		return c, fmt.Errorf("%s: sink: %w", Kind, err)
@@ -251,6 +258,7 @@ var (
 	_ bridge.Holder        = (*source)(nil)
 	_ bridge.Sink          = (*sink)(nil)
 	_ bridge.Recaller      = (*sink)(nil)
+	_ bridge.Router        = routedSink{}
 	_ bridge.Locator       = (*sink)(nil)
 	_ bridge.Lane          = (*lane)(nil)
 	_ bridge.Journal       = (*journal)(nil)

@@ -13,6 +13,7 @@ import (
 var identity = bridge.Identity{Bridge: "conformance", Relay: "memory"}
 
 // fixture gives places of a broker of its own.
+// Its target has four partitions, as far as the sink is routed by them.
 func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) func(adaptertest.T) adaptertest.Fixture {
 	return func(t adaptertest.T) adaptertest.Fixture {
 		b := memory.NewBroker("mem")
@@ -22,6 +23,7 @@ func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) fun
 			t.Fatalf("%v", err)
 		}
 		out, loop := b.Stream("out"), b.Stream("loop")
+		out.Repartition(4)
 		if loop.Len() != 0 {
 			t.Fatalf("the broker is not empty")
 		}
@@ -46,6 +48,10 @@ func fixture(source memory.SourceConfig, sink memory.SinkConfig, shards int) fun
 			Other:    process(bridge.Identity{Bridge: identity.Bridge, Relay: "other"}, "in", "out"),
 			Identity: identity,
 			Keeper:   func(adaptertest.T) bridge.Keeper { return b },
+			Repartition: func(context.Context) error {
+				out.Repartition(8)
+				return nil
+			},
 			Put: func(_ context.Context, msgs []bridge.Message) error {
 				in.Put(msgs...)
 				return nil
@@ -73,14 +79,17 @@ func TestConformance(t *testing.T) {
 		shards int
 		waived int
 	}{
-		{"expected position", memory.SourceConfig{}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 1, 1},
+		{"expected position", memory.SourceConfig{}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 1, 4},
 		{"epoch, latency, shards", memory.SourceConfig{Unacked: 500}, memory.SinkConfig{
 			Fence: bridge.FenceEpoch, Recall: 1 << 12, MaxBody: 1 << 17, Latency: time.Millisecond, Window: 50,
+		}, 3, 3},
+		{"routed by partitions", memory.SourceConfig{Unacked: 500}, memory.SinkConfig{
+			Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17, Latency: time.Millisecond, Routed: true,
 		}, 3, 0},
 		{"any subset, suppressing, slack", memory.SourceConfig{Slack: 5, Unacked: 64}, memory.SinkConfig{
 			Fence: bridge.FenceExpect, Survives: bridge.SurvivesAny, Recall: 500, MaxBody: 1 << 18, Suppresses: time.Minute, Lanes: 1,
-		}, 1, 2},
-		{"no fence, no recall", memory.SourceConfig{}, memory.SinkConfig{Latency: 100 * time.Microsecond}, 1, 8},
+		}, 1, 5},
+		{"no fence, no recall", memory.SourceConfig{}, memory.SinkConfig{Latency: 100 * time.Microsecond}, 1, 11},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			r := adaptertest.Run(t, adaptertest.Harness{Name: "memory, " + v.name, New: fixture(v.source, v.sink, v.shards)})

@@ -27,6 +27,10 @@
 // since; with FenceEpoch a new session locks out all earlier ones at once; with
 // FenceNone an abandoned session goes on writing if somebody lets it.
 //
+// Where a sink is Routed, a message belongs to the lane of its partition: the hash
+// of its key modulo the stream's partitions, modulo the lanes. Partitions are no
+// more than that; what is stored has one order.
+//
 // A stream that is deleted and created again is another one, by its incarnation.
 // What a bridge makes here are taps and journals; Holdings lists them and Remove
 // takes them away.

@@ -21,7 +21,7 @@ func (o *SinkOpener) Traits() bridge.SinkTraits {
 	c := &o.config
 	return bridge.SinkTraits{
 		Durable: true, Fence: c.Fence, Survives: c.Survives, Recall: c.Recall,
-		Suppresses: c.Suppresses, MaxBody: c.MaxBody, Lanes: c.Lanes,
+		Suppresses: c.Suppresses, MaxBody: c.MaxBody, Lanes: c.Lanes, Routed: c.Routed,
 		Notes: []string{"Everything lives in the process and ends with it."},
 	}
 }
@@ -40,7 +40,11 @@ func (o *SinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sink{broker: o.broker, stream: s, id: o.id, config: o.config}, nil
+	opened := &sink{broker: o.broker, stream: s, id: o.id, config: o.config}
+	if o.config.Routed {
+		return routedSink{opened, s.Partitions()}, nil
+	}
+	return opened, nil
 }
 
 type laneID struct {
@@ -279,6 +283,11 @@ func (l *lane) store(msgs []*bridge.Message) (int, error) {
 	n := 0
 	for _, m := range msgs {
 		p := bridge.Placement{}
+		if err := l.rerouted(m); err != nil {
+			l.end(err)
+			l.told = true
+			return n, err
+		}
 		if limit := l.config.MaxBody; limit > 0 && len(m.Body) > limit {
 			p.Refused = bridge.Reject(bridge.ReasonOversized,
 				fmt.Errorf("%s: stream %s: body of %d octets, at most %d are taken", Kind, st.config.Name, len(m.Body), limit))

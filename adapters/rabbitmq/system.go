@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -31,6 +32,7 @@ type system struct {
 
 	management *url.URL // nil without the management API
 
+	major     atomic.Int32   // of the broker's version, once one was connected to
 	connected func(*session) // if not nil, is told of every connection
 }
 

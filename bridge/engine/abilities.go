@@ -83,3 +83,19 @@ func targetOf(opener bridge.SinkOpener) (bridge.Target, bool) {
 	}
 	return bridge.Target{}, false
 }
+
+// carriesOf gives what a target declares of its mapping; nil if it does not.
+func carriesOf(opener bridge.SinkOpener) []bridge.Mapping {
+	if c, ok := opener.(bridge.Carrier); ok {
+		return c.Carries()
+	}
+	return nil
+}
+
+// givesOf gives what a tap declares of its mapping; nil if it does not.
+func givesOf(opener bridge.SourceOpener) []bridge.Mapping {
+	if g, ok := opener.(bridge.Giver); ok {
+		return g.Gives()
+	}
+	return nil
+}

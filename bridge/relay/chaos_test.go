@@ -26,6 +26,7 @@ type history struct {
 	slack     int
 	debt      int
 	anySubset bool
+	routed    bool         // the candidate dictates lanes, and is partitioned anew now and then
 	poison    bool         // the candidate refuses some, which hold their keys
 	running   *relay.Relay // the latest
 	more      func() bool  // if set, whether something is left although the input is exhausted
@@ -49,6 +50,7 @@ func (h *history) shape(rng *rand.Rand) {
 	if h.anySubset {
 		h.sink.Survives = bridge.SurvivesAny
 	}
+	h.sink.Routed = h.routed
 	h.struck = map[string]int{}
 }
 
@@ -179,7 +181,11 @@ func (h *history) live(ctx context.Context, rng *rand.Rand, done chan struct{}, 
 			return true
 		case <-time.After(wait):
 		}
-		switch rng.IntN(4) {
+		faults := 4
+		if h.routed {
+			faults = 7
+		}
+		switch rng.IntN(faults) {
 		case 0:
 			h.strike("incumbent cut")
 			incumbent.Disconnect()
@@ -192,6 +198,10 @@ func (h *history) live(ctx context.Context, rng *rand.Rand, done chan struct{}, 
 		case 3:
 			h.strike("candidate restarted")
 			candidate.Restart()
+		default: // an operator adds partitions
+			h.strike("partitioned anew")
+			out := candidate.Stream("target")
+			out.Repartition(out.Partitions() + 1 + rng.IntN(3))
 		}
 	}
 	return false

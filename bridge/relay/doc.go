@@ -16,6 +16,8 @@
 //
 //   - a lane ends: it is opened again (fence), what landed is recalled, and what
 //     did not is sent again, in order, before anything newer. Other lanes go on.
+//   - a lane finds that the candidate is partitioned otherwise by now (ErrRerouted):
+//     everything is opened again, as if the source had ended. See route.go.
 //   - the source ends: its receipts are void. Lanes are closed, then the source;
 //     what was unsettled is given back, and both are opened again.
 //   - a Reject: the message is parked, durably, and settles; without a place to

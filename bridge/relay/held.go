@@ -241,18 +241,25 @@ func (r *Relay) letGo(key ordered, h *hold) {
 }
 
 // resume gives back to its lane what a hold kept by the relay: to be sent, or, while
-// the key is still held, to be parked. It comes before what waits in the lane. The
-// relay's mutex is held. // I2
+// the key is still held, to be parked. It comes before what waits in the lane. Where
+// the sink dictates the lanes it may keep one key in several. The relay's mutex is
+// held. // I2
 func (r *Relay) resume(key ordered, h *hold) {
-	l := r.lanes[ordering.Lane(key.key, key.shard, len(r.lanes))]
-	for _, e := range h.deferred {
-		l.resumed.push(e)
+	lanes := r.lanes
+	if r.routes == nil {
+		one := ordering.Lane(key.key, key.shard, len(lanes))
+		lanes = lanes[one : one+1]
 	}
-	for _, e := range l.takeBack(key) {
-		l.resumed.push(e)
+	for _, e := range h.deferred {
+		r.lanes[e.lane].resumed.push(e)
+	}
+	for _, l := range lanes {
+		for _, e := range l.takeBack(key) {
+			l.resumed.push(e)
+		}
+		signal(l.wake)
 	}
 	h.deferred, h.deferring = nil, false
-	signal(l.wake)
 }
 
 // takeBack takes out of the lane what of a key is through the gate and not sent, and

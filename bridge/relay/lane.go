@@ -27,6 +27,7 @@ type lane struct {
 
 	failure   error // why the session ended, if it did
 	fenced    bool  // a session was opened since that of the source was
+	recalled  bool  // likewise, and it has read back; where the sink dictates lanes
 	quiescing bool  // it waits until nothing is under way
 	proving   bool  // the session has to settle something before the link counts as up
 	moved     bool  // something was settled in this session
@@ -60,7 +61,7 @@ func (l *lane) run(ctx context.Context) error {
 		if moved {
 			attempt = 0
 		}
-		if errors.Is(err, errLost) {
+		if errors.Is(err, errLost) || errors.Is(err, bridge.ErrRerouted) {
 			return err
 		}
 		switch bridge.ClassOf(err) {
@@ -91,6 +92,9 @@ func (l *lane) session(ctx context.Context) (moved bool, err error) {
 		return false, fmt.Errorf("candidate: open lane %d: %w", l.index, aboutNothing(err))
 	}
 	if err = l.recall(ctx, sink); err == nil {
+		err = l.together(ctx)
+	}
+	if err == nil {
 		err = l.r.hold(ctx)
 	}
 	if err == nil {
@@ -142,6 +146,9 @@ func (l *lane) verdict(err error) error {
 	}
 	switch bridge.ClassOf(l.failure) {
 	case bridge.Stopping, bridge.Rejected:
+		return l.failure
+	}
+	if errors.Is(l.failure, bridge.ErrRerouted) {
 		return l.failure
 	}
 	return err

@@ -17,6 +17,7 @@ type entry struct {
 	fp     dedupe.Fingerprint
 	key    uint64 // hash of the key, where a gate needs it
 	shard  int32  // of the source, which keeps what has no key in order
+	lane   int16
 	flags  entryFlags
 }
 

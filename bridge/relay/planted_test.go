@@ -37,6 +37,25 @@ func TestHistoriesFindPlantedMistakes(t *testing.T) {
 	}
 }
 
+// So is that of a lane which goes on before the others have read back, where the
+// candidate dictates lanes.
+func TestRoutedHistoriesFindPlantedMistakes(t *testing.T) {
+	defer bridge.Plant("")
+	for _, bug := range []bridge.Bug{bridge.BugLanesApart, bridge.BugRecallOff, bridge.BugFenceOff, bridge.BugHoldOff} {
+		t.Run(string(bug), func(t *testing.T) {
+			bridge.Plant(bug)
+			for seed := range uint64(100) {
+				h := &history{seed: seed, routed: true}
+				if v := h.run(t); v.duplicated+v.reordered > 0 {
+					t.Logf("found at seed %d: %s", seed, v)
+					return
+				}
+			}
+			t.Error("not found in 100 histories")
+		})
+	}
+}
+
 // So are the mistakes about what is parked.
 func TestPoisonedHistoriesFindPlantedMistakes(t *testing.T) {
 	defer bridge.Plant("")

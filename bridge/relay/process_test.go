@@ -123,6 +123,12 @@ func (p *process) sink(open func(context.Context) (bridge.Sink, error)) func(con
 		if err != nil {
 			return nil, err
 		}
+		if router, ok := s.(bridge.Router); ok {
+			return struct {
+				*processSink
+				bridge.Router
+			}{&processSink{s, p}, router}, nil
+		}
 		return &processSink{s, p}, nil
 	}
 }

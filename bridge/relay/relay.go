@@ -27,6 +27,7 @@ type Relay struct {
 	lot        parkingLot
 	lanes      []*lane
 	source     link
+	routing    link // to the sink that is open for its routes
 	state      State
 	failed     error // why, in StateFailed
 	stateSince time.Time
@@ -37,7 +38,8 @@ type Relay struct {
 	look    chan struct{} // what is parked may have been changed
 	retried chan struct{} // something that was sent again is done with
 
-	tap bridge.Source // of this session; set before its goroutines start
+	tap    bridge.Source // of this session; set before its goroutines start
+	routes *routes       // likewise; nil where the sink dictates no lanes
 
 	unstored []bridge.Parked // of a planted mistake only
 	turn     chan struct{}   // holds one while nobody calls cfg.Parking
@@ -69,8 +71,11 @@ func (r *Relay) Run(ctx context.Context) error {
 			attempt = 0
 		}
 		attempt++
-		wait := r.backoff(attempt)
-		r.linkDown(&r.source, err, attempt, wait)
+		wait, side := r.backoff(attempt), &r.source
+		if errors.Is(err, bridge.ErrRerouted) {
+			side = &r.routing
+		}
+		r.linkDown(side, err, attempt, wait)
 		if !sleep(ctx, wait) {
 			r.setState(StateStopped, nil)
 			return nil
@@ -97,9 +102,13 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 		return false, errors.Join(err, closed(src.Close()))
 	}
 	r.linkUp(&r.source)
+	routes, err := r.openRoutes(ctx)
+	if err != nil {
+		return false, errors.Join(err, closed(src.Close()))
+	}
 	work, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	r.begin(src)
+	r.begin(src, routes)
 	var wg sync.WaitGroup
 	for _, l := range r.lanes {
 		wg.Go(func() {
@@ -144,8 +153,8 @@ func (r *Relay) session(ctx context.Context) (moved bool, err error) {
 		err = cause
 	}
 	end(context.Canceled)
-	wg.Wait()                                   // the lanes close their sessions first
-	err = errors.Join(err, closed(src.Close())) // then the source
+	wg.Wait() // the lanes close their sessions first
+	err = errors.Join(err, routes.close(), closed(src.Close()))
 	return r.finish(), err
 }
 
@@ -169,10 +178,10 @@ func (r *Relay) hold(ctx context.Context) error {
 }
 
 // begin makes a fresh set of lanes.
-func (r *Relay) begin(src bridge.Source) {
+func (r *Relay) begin(src bridge.Source, routes *routes) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state, r.tap = StateRunning, src
+	r.state, r.tap, r.routes = StateRunning, src, routes
 	r.lanes = r.lanes[:0:0]
 	for i := range r.cfg.SinkTraits.Lanes {
 		r.lanes = append(r.lanes, newLane(r, i))
@@ -215,6 +224,9 @@ func (r *Relay) receive(ctx context.Context, src bridge.Source) error {
 		entries = entries[:0]
 		for i := range n {
 			entries = append(entries, r.identify(&into[i], b))
+			if entries[i].lane < 0 {
+				return r.misrouted(&into[i].Message)
+			}
 		}
 		used += n
 		r.enter(entries, b, used == len(b.buf))
@@ -239,6 +251,7 @@ func (r *Relay) entryOf(d *bridge.Delivery, b *batch, shard int32) entry {
 	if len(r.lanes) > 1 || r.cfg.SinkTraits.Survives == bridge.SurvivesAny {
 		e.key = ordering.Hash(d.Key, shard)
 	}
+	e.lane = r.laneOf(&e)
 	return e
 }
 
@@ -261,7 +274,7 @@ func (r *Relay) enter(entries []entry, b *batch, full bool) {
 		e := &entries[i]
 		octets += len(e.d.Body)
 		r.ledger.start(e, now.UnixNano())
-		r.lanes[r.laneOf(e)].inbox.push(*e)
+		r.lanes[e.lane].inbox.push(*e)
 	}
 	r.ledger.expect(octets, len(entries))
 	if full {
@@ -271,16 +284,6 @@ func (r *Relay) enter(entries []entry, b *batch, full bool) {
 	for _, l := range r.lanes {
 		signal(l.wake)
 	}
-}
-
-func (r *Relay) laneOf(e *entry) int {
-	if len(r.lanes) == 1 {
-		return 0
-	}
-	if bridge.Planted(bridge.BugLaneByID) {
-		return ordering.Lane(e.d.ID.Value, 0, len(r.lanes))
-	}
-	return ordering.Lane(e.d.Key, e.shard, len(r.lanes))
 }
 
 func (r *Relay) newBatch() *batch {

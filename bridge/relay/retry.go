@@ -201,11 +201,15 @@ func (r *Relay) again(ctx context.Context, p *bridge.Parked) error {
 	}
 	b := &batch{buf: []bridge.Delivery{{Message: p.Message}}, full: true}
 	e := r.entryOf(&b.buf[0], b, p.Shard)
+	if e.lane < 0 {
+		r.mu.Unlock()
+		return r.misrouted(&p.Message)
+	}
 	e.flags |= again
 	b.buf[0].Receipt = bridge.Receipt{Shard: retryShard, Ref: &retried{ref: p.Ref, key: key, fp: e.fp}}
 	r.ledger.start(&e, time.Now().UnixNano())
 	r.lot.retrying++
-	l := r.lanes[r.laneOf(&e)]
+	l := r.lanes[e.lane]
 	l.inbox.push(e)
 	r.unlockAndCollect()
 	signal(l.wake)

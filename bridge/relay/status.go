@@ -135,26 +135,40 @@ func (r *Relay) why(now time.Time) (State, string, time.Time) {
 		}
 		return r.state, why, r.stateSince
 	case StateStopped, StateStarting:
-		if r.source.err != nil && r.state == StateStarting {
+		if (r.source.err != nil || r.routing.err != nil) && r.state == StateStarting {
 			break
 		}
 		return r.state, "", r.stateSince
 	}
-	if !r.source.up && r.source.err != nil {
-		return StateWaiting, r.source.describe(now), r.source.since
-	}
-	for _, k := range r.lanes {
-		if !k.link.up {
-			if k.link.err != nil {
-				return StateWaiting, k.link.describe(now), k.link.since
-			}
-			return StateWaiting, "opening the candidate: fencing and recalling what it holds", r.source.since
+	for _, k := range []*link{&r.source, &r.routing} {
+		if !k.up && k.err != nil {
+			return StateWaiting, k.describe(now), k.since
 		}
+	}
+	if k, opening := r.laneDown(); k != nil {
+		return StateWaiting, k.describe(now), k.since
+	} else if opening {
+		return StateWaiting, "opening the candidate: fencing and recalling what it holds", r.source.since
 	}
 	if r.state == StateDraining {
 		return r.state, fmt.Sprintf("%d in flight", r.ledger.counts.InFlight), r.stateSince
 	}
 	return r.progress(now)
+}
+
+// laneDown gives the link of the first lane that has failed, and says whether any is
+// not up.
+func (r *Relay) laneDown() (failed *link, opening bool) {
+	for _, l := range r.lanes {
+		if l.link.up {
+			continue
+		}
+		if l.link.err != nil {
+			return &l.link, true
+		}
+		opening = true
+	}
+	return nil, opening
 }
 
 func (r *Relay) progress(now time.Time) (State, string, time.Time) {
