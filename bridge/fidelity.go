@@ -41,10 +41,10 @@ const (
 )
 
 var fieldWords = [...]string{
-	"body", "null body", "empty body", "key", "native key, null or other", "ID", "address", "foreign address", "time",
+	"body", "null body", "empty body", "key", "native key that differs", "ID", "address", "foreign address", "time",
 	"expiration", "time to live", "priority", "content type and encoding", "correlation ID", "reply-to", "other properties",
-	"property zero, not absent", "header: text", "header: octets", "header: integer, bool", "header: unsigned 64 bits", "header: float",
-	"header: decimal", "header: timestamp", "header: table, array", "header: null", "header order", "header repeats",
+	"property that is zero", "header: text", "header: octets", "header: integer and bool", "header: unsigned 64 bits", "header: float",
+	"header: decimal", "header: timestamp", "header: table and array", "header: null", "header order", "header repeats",
 	"header: odd text", "header name not UTF-8", "control header",
 }
 

@@ -126,6 +126,36 @@ func TestTheFilterSkipsWhatWasAborted(t *testing.T) {
 	})
 }
 
+// What no broker's log has, and what Java's consumer would do of it all the same.
+func TestTheFilterByTheLetter(t *testing.T) {
+	const transactional, control = 1 << 4, 1 << 5
+	batch := func(producer int64, attributes int16) *batchHeader {
+		return &batchHeader{producerID: producer, attributes: attributes}
+	}
+	var f abortedFilter
+	f.reset([]abortedTransaction{{1, 0}})
+	for _, c := range []struct {
+		what   string
+		h      *batchHeader
+		marker controlKind
+		want   bool
+	}{
+		{"a batch of the aborted transaction", batch(1, transactional), controlOther, true},
+		{"another producer's", batch(2, transactional), controlOther, false},
+		{"a plain batch of that producer", batch(1, 0), controlOther, false},
+		{"another producer's abort", batch(2, transactional|control), controlAbort, true},
+		{"still aborted", batch(1, transactional), controlOther, true},
+		{"a commit, which ends no aborted transaction", batch(1, transactional|control), controlCommit, true},
+		{"still aborted", batch(1, transactional), controlOther, true},
+		{"the abort", batch(1, transactional|control), controlAbort, true},
+		{"the transaction after it", batch(1, transactional), controlOther, false},
+	} {
+		if got := f.skip(c.h, c.marker); got != c.want {
+			t.Errorf("%s: skip %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
 // A reader of everything has no list, and still no markers.
 func TestTheFilterWithoutAList(t *testing.T) {
 	var f abortedFilter

@@ -106,6 +106,20 @@ func TestWhatBrokersAndCompactionMakeOfABatch(t *testing.T) {
 	}
 }
 
+// Wherever a broker cuts a set, the batches before that are read.
+func TestASetIsCutAnywhere(t *testing.T) {
+	var w batchWriter
+	one := write(t, &w, codecNone, recordsOfAllKinds()[:5])
+	set := append(bytes.Clone(one), one...)
+	for at := range len(set) + 1 {
+		var r batchReader
+		hs, recs, err := readSet(&r, set[:at])
+		if want := at / len(one); err != nil || len(hs) != want || len(recs) != 5*want || r.left() != at%len(one) {
+			t.Fatalf("%d of %d octets: %d batches, %d records, %d octets left, %v", at, len(set), len(hs), len(recs), r.left(), err)
+		}
+	}
+}
+
 func TestABrokenBatchIsAnError(t *testing.T) {
 	good := raw(0, 0, 1, "k", 1, "v", 1, 1, "h", 1, "w")
 	with := func(at int, v ...byte) []byte {

@@ -130,6 +130,7 @@ type SourceConfig struct {
 const (
 	acceptRecreated = "recreated" // go on where the topic was deleted and made again
 	acceptGaps      = "gaps"      // go on where retention was faster than the relay
+	acceptCompacted = "compacted" // write to a topic that is compacted at once
 )
 
 // What the words of an accept list take on.
@@ -138,7 +139,10 @@ var (
 		acceptRecreated: "a topic that was deleted and made again is read from its first record",
 		acceptGaps:      "records that retention removed before they were read are passed over",
 	}
-	sinkRisks = map[string]string{acceptRecreated: "a topic that was deleted and made again is written to, without what it held"}
+	sinkRisks = map[string]string{
+		acceptRecreated: "a topic that was deleted and made again is written to, without what it held",
+		acceptCompacted: "what a compacted topic has removed is not read back: after a crash an older value may take the place of a newer one",
+	}
 )
 
 func (c *SourceConfig) finish() error {
@@ -195,7 +199,7 @@ type SinkConfig struct {
 	Window int `yaml:"window"`
 	// Create has topics made that are not there. Without it they are refused.
 	Create *CreateConfig `yaml:"create"`
-	// Accept lists the risks that are taken: "recreated".
+	// Accept lists the risks that are taken: "recreated", "compacted".
 	Accept bridge.Accepts `yaml:"accept"`
 
 	template *bridge.Template
