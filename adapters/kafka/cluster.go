@@ -142,7 +142,7 @@ func (c *cluster) look(ctx context.Context, names ...string) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := k.version(protocol.Metadata, 1, 12)
+	version, err := k.version(protocol.Metadata, 4, 12) // those before make the topics that they are asked for
 	if err != nil {
 		return nil, err
 	}
