@@ -147,8 +147,6 @@ func (s *sender) exchange(ctx context.Context) error {
 	return nil
 }
 
-var errNoLeader = errors.New("it has no leader at the moment")
-
 // answers deals with what the leader said of each batch.
 func (s *sender) answers(ctx context.Context) error {
 	var retry []*partition
