@@ -392,7 +392,7 @@ func TestLaneCloses(t *testing.T) {
 // A lane that watches ends when partitions are added, and when its topic is made anew.
 func TestLaneWatches(t *testing.T) {
 	r := newSinkRig(t, 2)
-	adm := kadm.NewClient((&testCluster{r.Cluster}).client(t))
+	adm := kadm.NewClient((&testCluster{Cluster: r.Cluster, addrs: r.ListenAddrs()}).client(t))
 	s := openSession(t, r.sinkOf(t, SinkConfig{}), 0)
 	s.deliver(t, numbered(0, 5, 5))
 	if _, err := adm.CreatePartitions(t.Context(), 2, "t"); err != nil {
