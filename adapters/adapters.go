@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"github.com/crossfade-mq/crossfade/adapters/kafka"
 	"github.com/crossfade-mq/crossfade/adapters/memory"
 	"github.com/crossfade-mq/crossfade/adapters/nats"
 	"github.com/crossfade-mq/crossfade/adapters/rabbitmq"
@@ -11,6 +12,7 @@ import (
 func Table() []bridge.Adapter {
 	return []bridge.Adapter{
 		rabbitmq.Adapter(),
+		kafka.Adapter(),
 		nats.Adapter(),
 		memory.Adapter(),
 	}

@@ -19,12 +19,16 @@ const (
 	HopRelay    = "crossfade-relay"    // Identity.String of the last relay
 	HopVia      = "crossfade-via"      // Message.Via: the relays before it
 	HopAddress  = "crossfade-address"  // escaped space/name/partition
-	HopTime     = "crossfade-time"     // seconds since 1970, '.', nanoseconds
+	HopTime     = "crossfade-time"     // seconds since 1970, '.', nanoseconds; or NoTime
 	HopExpires  = "crossfade-expires"  // likewise
 	HopBody     = "crossfade-body"     // "null"
 	HopHeaders  = "crossfade-headers"  // headers not carried natively, see AppendHeaders
 	HopProperty = "crossfade-property" // properties not carried natively, see AppendProperties
 )
+
+// NoTime in HopTime says that the message has no time of its own, where the system
+// gives every message one.
+const NoTime = "none"
 
 // IsHop says that a header of that name is the bridge's own. Names are compared
 // without case because some clients fold it.
@@ -113,7 +117,7 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 		c.add(HopBody, from)
 	}
 	c.headers(m.Headers, n.Header)
-	c.properties(m.Properties, n.Property)
+	c.properties(m, n.Property)
 }
 
 // appendTime writes any time, those that nanoseconds in 64 bits cannot say too: a
@@ -167,12 +171,13 @@ func (c *Carry) headers(hs []Header, native func(*Header) bool) {
 }
 
 // properties writes name=value for each property not carried natively, separated
-// by spaces; the value escaped, "name" alone for a present null.
-func (c *Carry) properties(ps []Property, native func(*Property) bool) {
+// by spaces; the value escaped, "name" alone for a present null. A native key that
+// is the metric's travels with the ID.
+func (c *Carry) properties(m *Message, native func(*Property) bool) {
 	from := len(c.buf)
-	for i := range ps {
-		p := &ps[i]
-		if native != nil && native(p) {
+	for i := range m.Properties {
+		p := &m.Properties[i]
+		if native != nil && native(p) || p.Kind == KindKey && !p.Null && p.Text == m.Key && p.Text != "" {
 			continue
 		}
 		if len(c.buf) > from {
@@ -225,6 +230,10 @@ func (m *Message) Restore(name, value string) error {
 	case HopAddress:
 		return m.restoreAddress(value)
 	case HopTime, HopExpires:
+		if value == NoTime && strings.EqualFold(name, HopTime) {
+			m.Time = time.Time{}
+			return nil
+		}
 		t, err := parseTime(value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

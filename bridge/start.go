@@ -14,6 +14,7 @@ type Start struct {
 	Time   time.Time // of StartTime
 	Offset uint64    // of StartOffset and StartOrigin: the first to be read
 	Stream *Stream   // of StartOrigin
+	Shard  int32     // of StartOrigin
 }
 
 // A StartKind is a kind of start position.
@@ -57,7 +58,7 @@ func (s *Start) UnmarshalText(text []byte) error {
 		if !o.Stream.Replayable {
 			return fmt.Errorf("start: %q names a message that can be read only once", Printable(t, 120))
 		}
-		*s = Start{Kind: StartOrigin, Offset: o.Offset, Stream: o.Stream}
+		*s = Start{Kind: StartOrigin, Offset: o.Offset, Stream: o.Stream, Shard: o.Shard}
 		return nil
 	}
 	return errors.New("want now, first, a time such as 2026-01-31T14:00:00Z, a position's number, or an origin out of a crossfade-origin header")
@@ -75,7 +76,7 @@ func (s Start) String() string {
 	case StartOffset:
 		return strconv.FormatUint(s.Offset, 10)
 	case StartOrigin:
-		return Origin{Stream: s.Stream, Offset: s.Offset}.String()
+		return Origin{Stream: s.Stream, Shard: s.Shard, Offset: s.Offset}.String()
 	}
 	return ""
 }

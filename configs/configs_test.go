@@ -97,7 +97,7 @@ func TestEveryFileLoadsAndHolds(t *testing.T) {
 
 // Without any environment the files for a user's first run load.
 func TestFirstRunsNeedNoEnvironment(t *testing.T) {
-	for _, path := range []string{"rabbitmq-to-nats.yaml", "nats-to-rabbitmq.yaml"} {
+	for _, path := range []string{"rabbitmq-to-nats.yaml", "nats-to-rabbitmq.yaml", "kafka-to-nats.yaml", "nats-to-kafka.yaml", "rabbitmq-to-kafka-and-nats.yaml"} {
 		if _, err := config.Load(path, config.Options{Adapters: adapters.Table()}); err != nil {
 			t.Errorf("%v", err)
 		}

@@ -39,7 +39,7 @@ var builds string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // those wait more than they work
+	if err := flag.Set("test.parallel", strconv.Itoa(sized(4, 2))); err != nil { // they wait more than they work, at reduced size
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "crossfade-e2e-")
@@ -82,6 +82,7 @@ var ownServers = map[brokers.Kind]func() (*brokers.Server, error){
 	brokers.KindRabbitMQ:  sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ) }),
 	brokers.KindRabbitMQ4: sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindRabbitMQ4) }),
 	brokers.KindNATS:      sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindNATS) }),
+	brokers.KindKafka:     sync.OnceValues(func() (*brokers.Server, error) { return brokers.StartForProcess(brokers.KindKafka) }),
 }
 
 func ownServer(t testing.TB, kind brokers.Kind) *brokers.Server {

@@ -115,27 +115,9 @@ func (s *scene) tapOf(tap, bindings string, accepted ...string) string {
 // into a JetStream stream of its own.
 func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
 	s.t.Helper()
-	ch := channel(s.t, s.rabbit)
-	if err := ch.ExchangeDeclare(s.name, "topic", true, false, false, false, nil); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = channel(s.t, s.rabbit).ExchangeDelete(s.name, false, false) })
-	_ = ch.Close()
-	s.source, s.produce = s.rabbit, ledger.ProduceRabbitMQ
-	s.load.Space, s.load.Carries = s.name, ledger.CarriesAll
 	for _, tap := range taps {
-		if tap == stream {
-			s.load.Carries = ledger.CarriesStream
-		}
-		to := s.name + "-" + tap
-		s.addStream(to, duplicates)
-		s.relays = append(s.relays, &relay{
-			name:   tap + "-tap",
-			from:   s.tapOf(tap, fmt.Sprintf("{exchange: %s, routing_key: %q}", s.name, "#")),
-			to:     fmt.Sprintf("{system: jet, stream: %s, subject: %q}", to, to+".{routing_key}"),
-			book:   &ledger.Book{Subject: func(name string) string { return to + "." + name }, Losses: s.losses(tap)},
-			reader: &ledger.NATSReader{URL: s.nats, Stream: to},
-		})
+		in := s.intake(tap)
+		s.addRelay(tap+"-tap", in, s.outlet(jetStream, s.name+"-"+tap, duplicates, in.at))
 	}
 	return s
 }
@@ -144,25 +126,9 @@ func (s *scene) fromRabbitMQ(duplicates time.Duration, taps ...string) *scene {
 // of RabbitMQ of each kind.
 func (s *scene) fromJetStream(kinds ...string) *scene {
 	s.t.Helper()
-	s.addStream(s.name, usual)
-	s.source, s.produce = s.nats, ledger.ProduceNATS
-	s.load.Prefix, s.load.Carries = s.name+".", ledger.CarriesText
+	in := s.intake(jetStream)
 	for _, kind := range kinds {
-		to := s.name + "-" + kind
-		s.addQueue(to, kind, nil)
-		r := &relay{
-			name:    "to-" + kind,
-			from:    fmt.Sprintf("{system: jet, stream: %s}", s.name),
-			to:      fmt.Sprintf("{system: rabbit, queue: %s, type: %s}", to, kind),
-			more:    fmt.Sprintf("id: {header: %s}", ledger.IDHeader),
-			book:    &ledger.Book{Subject: func(string) string { return to }},
-			reader:  &ledger.RabbitMQReader{URL: s.rabbit, Queue: to, Stream: kind == stream},
-			repeats: kind != stream,
-		}
-		if kind == stream {
-			r.to = fmt.Sprintf("{system: rabbit, stream: %s}", to)
-		}
-		s.relays = append(s.relays, r)
+		s.addRelay("to-"+kind, in, s.outlet(kind, s.name+"-"+kind, usual, in.at))
 	}
 	return s
 }

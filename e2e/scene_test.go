@@ -31,12 +31,13 @@ type scene struct {
 	rng     *rand.Rand
 	rabbit  string // URL
 	nats    string // URL
+	kafka   string // URL; empty in stories without one
 	disturb map[brokers.Kind]*brokers.Server
 
 	// Where the bridge finds them: the same, or through proxies.
-	rabbitVia, natsVia     string
-	rabbitProxy, natsProxy *proxy
-	rabbitMore             string // settings
+	rabbitVia, natsVia, kafkaVia       string
+	rabbitProxy, natsProxy, kafkaProxy *proxy
+	rabbitMore                         string // settings
 
 	binary string
 	env    []string
@@ -113,7 +114,7 @@ func newScene(t *testing.T, g generation, title string, disturb ...brokers.Kind)
 	s.rabbitVia, s.natsVia = s.rabbit, s.nats
 	s.version = versionOf(t, s.rabbit)
 	s.title = strings.Replace(title, "RabbitMQ", "RabbitMQ "+s.version, 1)
-	if s.title == title {
+	if s.title == title && !strings.Contains(title, "→") {
 		s.title += ", RabbitMQ " + s.version
 	}
 	return s
@@ -145,11 +146,16 @@ func (s *scene) plant(bug string) {
 	s.binary, s.env, s.planted = path, append(s.env, "CROSSFADE_PLANT="+bug), true
 }
 
-// viaProxies puts a proxy between the bridge and each broker.
+// viaProxies puts a proxy between the bridge and each broker; a Kafka has one only
+// where it is a story's alone, and that story disturbs it.
 func (s *scene) viaProxies() *scene {
 	s.t.Helper()
 	s.rabbitProxy, s.rabbitVia = newProxy(s.t, s.rabbit)
 	s.natsProxy, s.natsVia = newProxy(s.t, s.nats)
+	if own := s.disturb[brokers.KindKafka]; own != nil {
+		through, from := own.Detour()
+		s.kafkaProxy, s.kafkaVia = newProxyAt(s.t, through, "kafka://"+from)
+	}
 	return s
 }
 
@@ -159,7 +165,12 @@ func (s *scene) write() {
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: %s\nhttp: {listen: %q}\nlog: {format: text}\nsystems:\n", s.name, s.listen)
 	fmt.Fprintf(&b, "  - {name: rabbit, kind: rabbitmq, url: %q, heartbeat: 2s, setup_timeout: 5s, confirm_timeout: 5s%s}\n", s.rabbitVia, s.rabbitMore)
-	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\nrelays:\n", s.natsVia)
+	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\n", s.natsVia)
+	if s.kafka != "" {
+		fmt.Fprintf(&b, "  - {name: kafka, kind: kafka, brokers: [%q], session_timeout: %s, request_timeout: 5s}\n",
+			strings.TrimPrefix(s.kafkaVia, "kafka://"), kafkaSession)
+	}
+	b.WriteString("relays:\n")
 	for _, r := range s.relays {
 		fmt.Fprintf(&b, "  - name: %s\n    from: %s\n    to: %s\n", r.name, r.from, r.to)
 		if r.more != "" {
@@ -198,6 +209,9 @@ func connected(r *relayStatus) bool { return r.State == "idle" || r.State == "ru
 
 // moving says that a relay has placed something since the bridge was started.
 func moving(r *relayStatus) bool { return connected(r) && r.Counts.Placed > 0 }
+
+// standsBy says that a relay waits for its place.
+func standsBy(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" }
 
 // begin starts the bridge and, once its taps are there, the load.
 func (s *scene) begin() {
@@ -270,6 +284,7 @@ func (s *scene) sweep() {
 		}
 		return names.Err()
 	})
+	s.sweepKafka()
 }
 
 // book is any relay's: what they know of the incumbent is the same.

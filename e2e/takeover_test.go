@@ -139,7 +139,7 @@ func (s *scene) awaitStandby(d *stand) {
 		if d.process.ended() {
 			s.t.Fatalf("the process that stands by ended by itself\n%s", d.process.logTail(20))
 		}
-		return d.process.everyRelay(func(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" })
+		return d.process.everyRelay(standsBy)
 	})
 }
 

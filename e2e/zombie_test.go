@@ -62,19 +62,24 @@ func zombie(s *scene) {
 	n := sized(3, 10)
 	for i := range n {
 		s.due(i, n)
-		s.note("zombie")
-		old := s.bridge
-		old.signal(s.t, syscall.SIGSTOP)
-		s.beside()
-		s.awaitBridge(patience, "moving in place of the one that was stopped", moving)
-		old.signal(s.t, syscall.SIGCONT)
-		// The old one has found out once it waits for its place.
-		await(s.t, patience, "the old one standing by", func() bool {
-			return old.everyRelay(func(r *relayStatus) bool { return r.State == "waiting" || r.State == "starting" })
-		})
-		old.kill()
+		s.stopBridge()
 	}
 	s.finish()
+}
+
+// stopBridge is SIGSTOP until a second bridge has taken over, and SIGCONT beside
+// that.
+func (s *scene) stopBridge() {
+	s.t.Helper()
+	s.note("zombie")
+	old := s.bridge
+	old.signal(s.t, syscall.SIGSTOP)
+	s.beside()
+	s.awaitBridge(patience, "moving in place of the one that was stopped", moving)
+	old.signal(s.t, syscall.SIGCONT)
+	// The old one has found out once it waits for its place.
+	await(s.t, patience, "the old one standing by", func() bool { return old.everyRelay(standsBy) })
+	old.kill()
 }
 
 // lateArrival kills the bridge while what it sent is held up in the network, and

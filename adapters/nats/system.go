@@ -81,6 +81,12 @@ func (s *system) closed(c *connection) {
 var (
 	_ bridge.System        = (*system)(nil)
 	_ bridge.Keeper        = (*system)(nil)
+	_ bridge.Surveyor      = (*system)(nil)
+	_ bridge.Provisioner   = (*system)(nil)
+	_ bridge.Tapping       = (*SourceOpener)(nil)
+	_ bridge.Tapping       = (*coreSourceOpener)(nil)
+	_ bridge.Targeting     = (*SinkOpener)(nil)
+	_ bridge.Targeting     = (*coreSinkOpener)(nil)
 	_ bridge.SourceOpener  = (*SourceOpener)(nil)
 	_ bridge.SourceOpener  = (*coreSourceOpener)(nil)
 	_ bridge.SinkOpener    = (*SinkOpener)(nil)

@@ -185,8 +185,10 @@ func (n *session) exchangeKind(name string) (kind string, alternate bool, err er
 		switch {
 		case err == nil:
 			return ask, false, nil
+		case !ok && (hasCode(err, codeRefused) || hasCode(err, codePrecondition)):
+			return "", false, nil // it will not tell this user, or in words that are not known here
 		case !ok:
-			return "", false, nil
+			return "", false, err
 		case argument == "durable":
 			durable = false
 		case argument == "type":

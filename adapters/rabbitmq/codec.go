@@ -35,6 +35,7 @@ var propertyKinds = [...]bridge.PropertyKind{
 // A decoder makes Messages of what was delivered. It is one goroutine's.
 type decoder struct {
 	origin   *bridge.Stream
+	counts   func() time.Time  // the clock of a tap that counts times to live; nil where it does not
 	headers  []bridge.Header   // arena
 	props    []bridge.Property // arena
 	hops     []hop
@@ -63,10 +64,13 @@ func (c *decoder) decode(d *delivery, offset uint64, into *bridge.Delivery) {
 	readable := c.message(d, m, false)
 	into.Redelivered = d.redelivered
 	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
+	if c.counts != nil && len(m.Properties) > 0 {
+		countdown(m, c.counts())
+	}
 	if len(c.hops) == 0 || readable && c.restore(m) == nil {
 		return
 	}
-	c.message(d, m, true)
+	c.message(d, m, true) // which is parked, and so does not expire
 	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
 }
 

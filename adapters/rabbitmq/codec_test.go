@@ -201,7 +201,9 @@ func genMessage() *rapid.Generator[bridge.Message] {
 			default:
 				p.Text = genText().Draw(t, "text")
 			}
-			m.Properties = append(m.Properties, p)
+			if k != bridge.KindKey || p.Null || p.Text != m.Key { // which goes without saying
+				m.Properties = append(m.Properties, p)
+			}
 		}
 		switch rapid.IntRange(0, 3).Draw(t, "time") {
 		case 0:

@@ -41,6 +41,9 @@ type systemSettings struct {
 	// MaxMessage is the broker's max_message_size in octets, if it is not the
 	// default of its version (128 MiB before RabbitMQ 4, 16 MiB since).
 	MaxMessage int `yaml:"max_message"`
+	// Management is the address of the management API, http://host:15672, which
+	// plans read; with the user of the URL unless it names one. No relay needs it.
+	Management string `yaml:"management"`
 	// TLS holds what a TLS connection needs beyond the system's certificates.
 	TLS tlsSettings `yaml:"tls"`
 }
@@ -145,6 +148,9 @@ func newSystem(name string, settings bridge.Decode) (*system, error) {
 	}
 	s := &system{name: name, settings: c, uri: uri, address: net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))}
 	if s.tls, err = c.TLS.config(uri); err != nil {
+		return nil, err
+	}
+	if s.management, err = parseManagement(c.Management); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -1,7 +1,6 @@
 package rabbitmq
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -88,6 +87,7 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 	}
 	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties, s.uri.Vhost), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout, setup: s.settings.SetupTimeout}
 	n.watchBlocked()
+	s.major.Store(int32(n.broker.major))
 	if s.connected != nil {
 		s.connected(n)
 	}
@@ -154,8 +154,15 @@ func (s *system) setUp(ctx context.Context, what string, f func(context.Context,
 		return nil
 	}
 	n.close()
+	return cutShort(ctx, what, err)
+}
+
+// cutShort says that f ended because its time was over, where it did. Whatever it
+// made of the end of its connection is then of no weight: a broker that is slow may
+// answer the next time.
+func cutShort(ctx context.Context, what string, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("rabbitmq: %s: %w: %w", what, cause, err)
+		return fmt.Errorf("rabbitmq: %s: %w: %v", what, cause, err) //nolint:errorlint // so that it is not Fatal
 	}
 	return err
 }
@@ -170,11 +177,10 @@ func (n *session) bounded(ctx context.Context, what string, f func(context.Conte
 	if stop() {
 		return err
 	}
-	cause := context.Cause(ctx)
-	if err == nil || errors.Is(err, cause) {
-		return cmp.Or(err, cause)
+	if err == nil {
+		return context.Cause(ctx)
 	}
-	return fmt.Errorf("rabbitmq: %s: %w: %w", what, cause, err)
+	return cutShort(ctx, what, err)
 }
 
 // within bounds one answer of the broker.

@@ -83,8 +83,9 @@
 //
 // Properties map one to one, with presence. Headers keep type and octets.
 //
-//	expiration       stays a property and starts anew at the target; Expires is
-//	                 left zero, since AMQP counts from the queue, not from Time
+//	expiration       a property, and Expires, counted from the delivery, unless a
+//	                 stream gave it, which does not count; a sink writes what
+//	                 remains of Expires, and carries both as they were
 //	timestamp        a property, and Time
 //	message-id       a property; a message that has an ID and no message-id gets
 //	                 one at the target, and crossfade-added tells it was added

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -19,6 +20,7 @@ type encoder struct {
 	limit    *sizeLimit
 	sorts    bool // the target gives headers back by name, each name once
 	stream4  bool // the target is a stream of RabbitMQ 4, which sets a delivery mode and makes text of octets
+	now      func() time.Time
 
 	carry  bridge.Carry
 	native bridge.Native
@@ -29,8 +31,11 @@ type encoder struct {
 	first   [len(propertyKinds)]*bridge.Property
 	addID   bool                      // message-id is set from the ID
 	addMode bool                      // delivery-mode is set to persistent
+	addTTL  bool                      // expiration is set to what remains of Expires, if AMQP can say it
+	ttl     []byte                    // what remains; empty if AMQP cannot
 	firsts  map[string]*bridge.Header // the first header of each name, where that matters
 	order   []byte
+	added   []byte
 }
 
 // newEncoder makes an encoder for one channel of a broker. Streams sort headers,
@@ -40,6 +45,7 @@ func newEncoder(t *target, b broker, relay, user string, channel uint16, frameMa
 		target: t, relay: relay, user: user, channel: channel, frameMax: frameMax, limit: limit,
 		sorts:   t.kind == typeStream || b.major >= 4,
 		stream4: t.kind == typeStream && b.major >= 4,
+		now:     time.Now,
 	}
 	e.native = bridge.Native{
 		Address: func(m *bridge.Message) bool {
@@ -96,6 +102,10 @@ func (e *encoder) prepare() error {
 	e.addMode = e.stream4 || e.target.persistent && (e.target.kind == toExchange || e.target.kind == typeClassic)
 	if mode := e.first[rank(bridge.KindDeliveryMode)]; mode != nil && mode.Num == 2 && !mode.Null {
 		e.addMode = false
+	}
+	e.ttl = e.ttl[:0]
+	if e.addTTL = !m.Expires.IsZero(); e.addTTL {
+		e.ttl = appendRemaining(e.ttl, m.Expires, e.now())
 	}
 	return e.prepareHeaders()
 }
@@ -189,7 +199,7 @@ func (e *encoder) nativeProperty(p *bridge.Property) bool {
 	case bridge.KindUserID:
 		return p.Text == e.user // the broker refuses any other
 	case bridge.KindExpiration:
-		return validExpiration(p.Text)
+		return !e.addTTL && validExpiration(p.Text)
 	case bridge.KindReplyTo: // the broker looks for the consumer of a direct reply, and closes the channel without
 		return len(p.Text) <= 255 && !strings.HasPrefix(p.Text, "amq.rabbitmq.reply-to")
 	case bridge.KindClusterID:
@@ -228,6 +238,8 @@ func (e *encoder) properties(dst []byte) []byte {
 			dst = appendShortstr(dst, e.m.ID.Value)
 		case kind == bridge.KindDeliveryMode && e.addMode:
 			dst = append(dst, 2)
+		case kind == bridge.KindExpiration && len(e.ttl) > 0:
+			dst = appendShortstr(dst, e.ttl)
 		case p == nil || !e.nativeProperty(p):
 		case kind == bridge.KindTimestamp:
 			dst = binary.BigEndian.AppendUint64(dst, uint64(p.Num))
@@ -261,16 +273,29 @@ func (e *encoder) headers(dst []byte) []byte {
 	if n := len(e.order); n > 0 {
 		dst = appendField(dst, hopOrder, bridge.TypeString, e.order[:n-1])
 	}
-	switch {
-	case e.addID && e.addMode:
-		dst = appendField(dst, hopAdded, bridge.TypeString, []byte("message-id delivery-mode"))
-	case e.addID:
-		dst = appendField(dst, hopAdded, bridge.TypeString, []byte("message-id"))
-	case e.addMode:
-		dst = appendField(dst, hopAdded, bridge.TypeString, []byte("delivery-mode"))
+	if added := e.additions(); len(added) > 0 {
+		dst = appendField(dst, hopAdded, bridge.TypeString, added)
 	}
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
+}
+
+// additions names the properties that are written and the message has not.
+func (e *encoder) additions() []byte {
+	e.added = e.added[:0]
+	for _, a := range [...]struct {
+		is   bool
+		kind bridge.PropertyKind
+	}{{e.addID, bridge.KindMessageID}, {e.addMode, bridge.KindDeliveryMode}, {len(e.ttl) > 0, bridge.KindExpiration}} {
+		if !a.is {
+			continue
+		}
+		if len(e.added) > 0 {
+			e.added = append(e.added, ' ')
+		}
+		e.added = append(e.added, a.kind.String()...)
+	}
+	return e.added
 }
 
 // routingKey appends the key that m gets.

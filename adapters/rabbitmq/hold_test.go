@@ -161,3 +161,20 @@ func TestRecallLooksBehindStrangers(t *testing.T) {
 		}
 	}
 }
+
+// A broker that is too slow to say what an exchange is may say it the next time: the
+// tap is neither made nor refused for good.
+func TestASlowBrokerIsNotRefused(t *testing.T) {
+	n := sharedNode(t)
+	m := n.mute(t, 20, 40, 0) // channel.close: how it answers a declaration that differs
+	s := (&node{url: m.url}).open(t, "setup_timeout: 1s")
+	x := n.exchange(t, unique(t), "topic")
+	o := n.source(t, s, n.identity(t), "tap: classic\nbindings: [{exchange: "+x+"}]")
+	endsInTime(t, "open", func() error {
+		src, err := o.Open(t.Context())
+		if err == nil {
+			err = src.Close()
+		}
+		return err
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -28,10 +30,19 @@ type system struct {
 	address  string
 	tls      *tls.Config // nil without TLS
 
+	management *url.URL // nil without the management API
+
+	major     atomic.Int32   // of the broker's version, once one was connected to
 	connected func(*session) // if not nil, is told of every connection
 }
 
-var _ bridge.System = (*system)(nil)
+var (
+	_ bridge.System      = (*system)(nil)
+	_ bridge.Surveyor    = (*system)(nil)
+	_ bridge.Provisioner = (*system)(nil)
+	_ bridge.Tapping     = (*sourceOpener)(nil)
+	_ bridge.Targeting   = (*sinkOpener)(nil)
+)
 
 // Source validates a from block.
 func (s *system) Source(id bridge.Identity, settings bridge.Decode) (bridge.SourceOpener, error) {

@@ -91,6 +91,16 @@ func (c *Config) Relay(name string) *Relay {
 	return nil
 }
 
+// System gives the system of that name; nil if there is none.
+func (c *Config) System(name string) *System {
+	for _, s := range c.Systems {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // An Endpoint is one side of a relay.
 type Endpoint struct {
 	// System is the name of one of the systems.

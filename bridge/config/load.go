@@ -23,6 +23,8 @@ type Options struct {
 	Adapters []bridge.Adapter
 	// Flags may hold the flags that AddFlags adds; nil is none.
 	Flags *pflag.FlagSet
+	// Environment gives what ${env:NAME} stands for; nil is that of the process.
+	Environment func(name string) (value string, is bool)
 }
 
 // largestFile is far above what any configuration needs.
@@ -46,6 +48,9 @@ func Load(path string, o Options) (*Config, error) {
 // references go by.
 func Parse(path string, data []byte, o Options) (*Config, error) {
 	l := newLoader(path, filepath.Dir(path))
+	if o.Environment != nil {
+		l.environment = o.Environment
+	}
 	if len(data) > largestFile {
 		l.fail(nil, "", "the file is larger than %d octets", largestFile)
 		return nil, l.errs
@@ -113,6 +118,29 @@ func (l *loader) syntax(err error) {
 		e.Line = n
 	}
 	l.errs = append(l.errs, e)
+}
+
+// ParseSystems reads the systems of a file's content and looks at nothing else in
+// it. It connects to nothing.
+func ParseSystems(path string, data []byte, o Options) ([]*System, error) {
+	l := newLoader(path, filepath.Dir(path))
+	if o.Environment != nil {
+		l.environment = o.Environment
+	}
+	root := l.parse(data)
+	if root == nil {
+		return nil, l.errs
+	}
+	part := struct {
+		Systems []*System `yaml:"systems"`
+		Rest    Block     `yaml:",inline"`
+	}{}
+	l.value(root, reflect.ValueOf(&part).Elem(), "")
+	l.bind(&Config{Systems: part.Systems}, o.Adapters)
+	if len(l.errs) > 0 {
+		return nil, l.errs.sorted()
+	}
+	return part.Systems, nil
 }
 
 // ListenAddress gives where the console of that file's bridge listens, with the

@@ -124,16 +124,17 @@ func TestFileReferences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	r := references{dir, os.LookupEnv}
 	for in, want := range map[string]string{
 		"${file:pw}": "hunter2", "${file:" + dir + "/pw}": "hunter2", "${file:crlf}": "hunter2", "${file:two}": "hunter2\n",
 		"a${file:pw}b${file:pw}": "ahunter2bhunter2", "$${file:pw}": "${file:pw}", "$": "$", "$$": "$$", "{x}": "{x}", "$x": "$x",
 	} {
-		if got, err := expand(in, dir); err != nil || got != want {
+		if got, err := r.expand(in); err != nil || got != want {
 			t.Errorf("expand(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"${", "${}", "${env}", "${env:}", "${file:}", "${ENV:X}", "${file:absent}", "${file:/dev/zero}"} {
-		if got, err := expand(in, dir); err == nil {
+		if got, err := r.expand(in); err == nil {
 			t.Errorf("expand(%q) = %q, want an error", in, got)
 		}
 	}

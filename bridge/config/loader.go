@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -17,7 +18,8 @@ type loader struct {
 	// aliases is refused and not expanded.
 	nodes *int
 	// places are the values of mappings and lists, by path.
-	places map[string]*yaml.Node
+	places      map[string]*yaml.Node
+	environment func(name string) (string, bool)
 	*notes
 }
 
@@ -26,7 +28,7 @@ const mostNodes = 200_000
 
 func newLoader(file, dir string) *loader {
 	nodes := mostNodes
-	return &loader{file: file, dir: dir, nodes: &nodes, places: map[string]*yaml.Node{}, notes: &notes{
+	return &loader{file: file, dir: dir, nodes: &nodes, environment: os.LookupEnv, places: map[string]*yaml.Node{}, notes: &notes{
 		secret: map[*yaml.Node]bool{}, defaults: map[*yaml.Node][]setting{}, layered: map[string]string{},
 	}}
 }

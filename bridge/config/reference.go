@@ -14,9 +14,15 @@ func hasReference(s string) bool { return strings.Contains(s, "${") }
 // largestReference bounds a file that a reference names.
 const largestReference = 1 << 20
 
-// expand resolves the ${…} of a text; dir is what relative paths are relative
-// to. All references that cannot be resolved are in the error.
-func expand(s, dir string) (string, error) {
+// references are what the ${…} of a text stand for.
+type references struct {
+	dir         string // what relative paths are relative to
+	environment func(name string) (string, bool)
+}
+
+// expand resolves the ${…} of a text. All references that cannot be resolved are
+// in the error.
+func (r references) expand(s string) (string, error) {
 	var b strings.Builder
 	var errs []error
 	for {
@@ -36,7 +42,7 @@ func expand(s, dir string) (string, error) {
 		if !closed {
 			return "", errors.Join(append(errs, fmt.Errorf("%q has no '}'; a literal \"${\" is written \"$${\"", s[i:]))...)
 		}
-		v, err := resolve(body, dir)
+		v, err := r.resolve(body)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -45,17 +51,17 @@ func expand(s, dir string) (string, error) {
 	}
 }
 
-func resolve(body, dir string) (string, error) {
+func (r references) resolve(body string) (string, error) {
 	scheme, name, _ := strings.Cut(body, ":")
 	switch {
 	case scheme == "env" && name != "":
-		v, ok := os.LookupEnv(name)
+		v, ok := r.environment(name)
 		if !ok {
 			return "", fmt.Errorf("${env:%s}: the environment has no %s", name, name)
 		}
 		return v, nil
 	case scheme == "file" && name != "":
-		return content(name, dir)
+		return content(name, r.dir)
 	}
 	return "", fmt.Errorf("${%s}: want ${env:NAME} or ${file:PATH}; a literal \"${\" is written \"$${\"", body)
 }

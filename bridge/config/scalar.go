@@ -148,7 +148,7 @@ func (l *loader) text(n *yaml.Node, path string) (string, bool) {
 		l.noteURL(n.Value)
 		return n.Value, true
 	}
-	s, err := expand(n.Value, l.dir)
+	s, err := references{l.dir, l.environment}.expand(n.Value)
 	if err != nil {
 		for _, e := range unjoin(err) {
 			l.fail(n, path, "%s", e)

@@ -63,3 +63,47 @@ func keeperOf(s bridge.System) bridge.Keeper {
 	k, _ := s.(bridge.Keeper)
 	return k
 }
+
+// surveyorOf gives who says what there is at a system; nil if nobody does.
+func surveyorOf(s bridge.System) bridge.Surveyor {
+	v, _ := s.(bridge.Surveyor)
+	return v
+}
+
+// provisionerOf gives who makes things at a system; nil if nobody does.
+func provisionerOf(s bridge.System) bridge.Provisioner {
+	p, _ := s.(bridge.Provisioner)
+	return p
+}
+
+// tapsOf says what a source reads; nothing if it cannot say.
+func tapsOf(opener bridge.SourceOpener) []bridge.Tap {
+	if t, ok := opener.(bridge.Tapping); ok {
+		return t.Taps()
+	}
+	return nil
+}
+
+// targetOf says what a sink writes into; false if it cannot say.
+func targetOf(opener bridge.SinkOpener) (bridge.Target, bool) {
+	if t, ok := opener.(bridge.Targeting); ok {
+		return t.Target(), true
+	}
+	return bridge.Target{}, false
+}
+
+// carriesOf gives what a target declares of its mapping; nil if it does not.
+func carriesOf(opener bridge.SinkOpener) []bridge.Mapping {
+	if c, ok := opener.(bridge.Carrier); ok {
+		return c.Carries()
+	}
+	return nil
+}
+
+// givesOf gives what a tap declares of its mapping; nil if it does not.
+func givesOf(opener bridge.SourceOpener) []bridge.Mapping {
+	if g, ok := opener.(bridge.Giver); ok {
+		return g.Gives()
+	}
+	return nil
+}

@@ -67,6 +67,9 @@ func (i *Identifier) giveKey(m *bridge.Message) {
 		if m.Key != "" || !m.ID.IsZero() { // restored with the ID, or the source's own
 			return
 		}
+		if p, ok := m.Property(bridge.KindKey); ok && p.Text == "" { // a record without a key: its partition is what is in order
+			return
+		}
 		m.Key, ok = m.Address.Name, m.Address.Name != ""
 	case inAddress:
 		m.Key, ok = m.Address.Name, m.Address.Name != ""

@@ -24,7 +24,7 @@ func message() bridge.Message {
 			{Name: "Nats-Msg-Id", Value: []byte("nats-1")}, {Name: "metric", Value: []byte("second")},
 		},
 		Properties: []bridge.Property{
-			{Kind: bridge.KindMessageID, Text: "m-1"}, {Kind: bridge.KindPriority}, {Kind: bridge.KindKey, Null: true}, {Kind: bridge.KindAppID, Text: "app"},
+			{Kind: bridge.KindMessageID, Text: "m-1"}, {Kind: bridge.KindPriority}, {Kind: bridge.KindReplyTo, Null: true}, {Kind: bridge.KindAppID, Text: "app"},
 		},
 		Origin: bridge.Origin{Stream: tapped, Shard: 0, Offset: 9},
 	}
@@ -63,7 +63,7 @@ func TestKey(t *testing.T) {
 		{"empty header", Key{Header: "empty"}, "", 1},
 		{"property", Key{Property: "app-id"}, "app", 0},
 		{"number", Key{Property: "priority"}, "0", 0},
-		{"null property", Key{Property: "key"}, "", 1},
+		{"null property", Key{Property: "reply-to"}, "", 1},
 		{"absent property", Key{Property: "user-id"}, "", 1},
 		{"JSON text", Key{JSON: "metric"}, "t1", 0},
 		{"JSON number as written", Key{JSON: "big"}, "1.50e3", 0},
@@ -265,5 +265,20 @@ func BenchmarkIdentify(b *testing.B) {
 				i.Identify(d)
 			}
 		})
+	}
+}
+
+// A Kafka record without a key is in order within its partition, and with no other
+// of its topic.
+func TestKeyOfARecordWithoutOne(t *testing.T) {
+	for _, p := range []bridge.Property{{Kind: bridge.KindKey, Null: true}, {Kind: bridge.KindKey}} {
+		m := message()
+		m.Properties = []bridge.Property{p}
+		if got, n := identify(t, Spec{}, m); got.Key != "" || n.KeyMissing != 0 {
+			t.Errorf("%+v: key %q, %d missing", p, got.Key, n.KeyMissing)
+		}
+		if got, _ := identify(t, Spec{Key: Key{Token: 1}}, m); got.Key != "site" {
+			t.Errorf("%+v, configured: key %q, want the token", p, got.Key)
+		}
 	}
 }

@@ -19,7 +19,9 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Look before data moves: connections, permissions, limits, topology, what cannot be carried",
 		Long: `Connect to every system of a configuration and report what passes, what is worth
-knowing and what fails, with what to do. Nothing is created, moved or changed.
+knowing and what fails, with what to do; then, for each relay, what a consumer at
+the candidate will see of what the incumbent's messages hold, the worst first.
+Nothing is created, moved or changed.
 
 ` + exitHelp,
 		Args: cobra.NoArgs,
@@ -34,6 +36,9 @@ knowing and what fails, with what to do. Nothing is created, moved or changed.
 		findings := engine.Check(cmd.Context(), c)
 		counts, err := writeFindings(cmd.OutOrStdout(), findings)
 		if err != nil {
+			return failure{err}
+		}
+		if err := writeFidelities(cmd.OutOrStdout(), engine.Fidelities(c)); err != nil {
 			return failure{err}
 		}
 		if counts[bridge.Fail] > 0 {

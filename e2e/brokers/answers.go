@@ -11,8 +11,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Answers says why the server at an amqp:// or nats:// URL does not serve
-// clients; nil where it does: AMQP logins are taken, JetStream is on.
+// Answers says why the server at an amqp://, nats:// or kafka:// URL does not
+// serve clients; nil where it does: AMQP logins are taken, JetStream is on, Kafka
+// has a coordinator for groups.
 func Answers(rawURL string) error {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -23,8 +24,10 @@ func Answers(rawURL string) error {
 		return amqpAnswers(rawURL, u)
 	case "nats":
 		return natsAnswers(u)
+	case "kafka":
+		return kafkaAnswers(u)
 	}
-	return fmt.Errorf("brokers: address %s: want amqp://, amqps:// or nats://", u.Redacted())
+	return fmt.Errorf("brokers: address %s: want amqp://, amqps://, nats:// or kafka://", u.Redacted())
 }
 
 func amqpAnswers(rawURL string, u *url.URL) error {

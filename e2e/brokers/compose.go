@@ -28,7 +28,7 @@ func dockerAnswers(ctx context.Context) bool {
 
 // composeUp starts the kinds and waits until their health checks pass.
 func composeUp(ctx context.Context, root string, kinds []Kind, urls map[string]string) error {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
@@ -39,22 +39,40 @@ func composeUp(ctx context.Context, root string, kinds []Kind, urls map[string]s
 	if err := os.WriteFile(filepath.Join(root, composeMark), nil, 0o644); err != nil {
 		return err
 	}
-	port := map[Kind]int{KindRabbitMQ: ports[0], KindRabbitMQ4: ports[1], KindNATS: ports[2]}
+	port := map[Kind]int{KindRabbitMQ: ports[0], KindRabbitMQ4: ports[1], KindNATS: ports[2], KindKafka: ports[3]}
 	env := []string{
 		"AMQP_PORT=" + strconv.Itoa(ports[0]), "AMQP4_PORT=" + strconv.Itoa(ports[1]),
-		"NATS_PORT=" + strconv.Itoa(ports[2]),
+		"NATS_PORT=" + strconv.Itoa(ports[2]), "KAFKA_PORT=" + strconv.Itoa(ports[3]),
 	}
 	if err := compose(ctx, root, env, args...); err != nil {
 		return errors.Join(err, composeDown(ctx, root))
 	}
 	for _, k := range kinds {
 		s := &Server{Kind: k, Ports: []int{port[k]}}
-		if err := Answers(s.URL()); err != nil {
+		if err := awaitAnswers(ctx, s.URL()); err != nil {
 			return errors.Join(err, composeDown(ctx, root))
 		}
 		urls[envName(k)] = s.URL()
 	}
 	return nil
+}
+
+// awaitAnswers waits until the server serves clients: the health check of Kafka
+// passes before it has a coordinator for groups.
+func awaitAnswers(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		err := Answers(url)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // composeDown removes the containers and volumes that composeUp made, if it did.

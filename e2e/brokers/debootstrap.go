@@ -17,7 +17,7 @@ const rabbit4Suite = "trixie"
 
 // Install installs the servers of every kind that are not part of the module.
 func Install(ctx context.Context, say io.Writer) error {
-	return errors.Join(InstallRabbitMQ(ctx, say), InstallRabbitMQ4(ctx, say))
+	return errors.Join(InstallRabbitMQ(ctx, say), InstallRabbitMQ4(ctx, say), InstallKafka(ctx, say))
 }
 
 // InstallRabbitMQ4 makes a folder with a small Debian that has RabbitMQ 4, from

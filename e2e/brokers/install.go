@@ -7,7 +7,25 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
+
+// envServers names the folder of the installed servers, which checkouts share;
+// by default crossfade in the user's folder for caches.
+const envServers = "CROSSFADE_SERVERS"
+
+// serverFolder is the folder of an installed server, which is there or is to be
+// made.
+func serverFolder(name string) (string, error) {
+	if dir := os.Getenv(envServers); dir != "" {
+		return filepath.Abs(filepath.Join(dir, name))
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil { // a machine of CI may give its user no home
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "crossfade", name), nil
+}
 
 // policyFile, when it says 101, keeps Debian's packages from starting services.
 const policyFile = "/usr/sbin/policy-rc.d"
@@ -30,8 +48,8 @@ func InstallRabbitMQ(ctx context.Context, say io.Writer) error {
 	return rabbitInstalled()
 }
 
-// aptGet installs a package and starts no service.
-func aptGet(ctx context.Context, say io.Writer, name string) error {
+// aptGet installs packages and starts no service.
+func aptGet(ctx context.Context, say io.Writer, names ...string) error {
 	if _, err := os.Stat(policyFile); errors.Is(err, os.ErrNotExist) {
 		if err := os.WriteFile(policyFile, []byte("#!/bin/sh\nexit 101\n"), 0o755); err == nil {
 			defer os.Remove(policyFile)
@@ -39,7 +57,7 @@ func aptGet(ctx context.Context, say io.Writer, name string) error {
 	}
 	for _, args := range [][]string{
 		{"update", "-q"},
-		{"install", "-y", "-q", "--no-install-recommends", name},
+		append([]string{"install", "-y", "-q", "--no-install-recommends"}, names...),
 	} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")

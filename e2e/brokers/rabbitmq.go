@@ -43,8 +43,12 @@ func rabbitInstalled() error {
 // rabbitCommand starts a node that shares nothing with any other on the machine:
 // own ports, epmd, cookie, folders, and no system-wide configuration.
 func (s *Server) rabbitCommand() (*exec.Cmd, error) {
+	management, err := s.managementConf()
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{
-		"rabbitmq.conf":   "log.console = false\nlog.file.level = warning\n",
+		"rabbitmq.conf":   "log.console = false\nlog.file.level = warning\n" + management,
 		"advanced.config": "[].\n",
 		"enabled_plugins": "[" + strings.Join(s.Plugins, ",") + "].\n",
 	}

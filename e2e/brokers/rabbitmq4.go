@@ -7,21 +7,8 @@ import (
 	"path/filepath"
 )
 
-// envServers names the folder of the installed servers, which checkouts share;
-// by default crossfade in the user's folder for caches.
-const envServers = "CROSSFADE_SERVERS"
-
 // Rabbit4Root is the folder that holds a Debian with RabbitMQ 4, or is to hold it.
-func Rabbit4Root() (string, error) {
-	if dir := os.Getenv(envServers); dir != "" {
-		return filepath.Join(dir, "rabbitmq-4"), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil { // a machine of CI may give its user no home
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "crossfade", "rabbitmq-4"), nil
-}
+func Rabbit4Root() (string, error) { return serverFolder("rabbitmq-4") }
 
 // The server's folder, as the server in the other Debian sees it.
 const insideDir = "/srv"

@@ -16,6 +16,7 @@ const (
 	envAMQP  = "CROSSFADE_TEST_AMQP"
 	envAMQP4 = "CROSSFADE_TEST_AMQP4"
 	envNATS  = "CROSSFADE_TEST_NATS"
+	envKafka = "CROSSFADE_TEST_KAFKA"
 )
 
 func envName(kind Kind) string {
@@ -24,6 +25,8 @@ func envName(kind Kind) string {
 		return envAMQP
 	case KindRabbitMQ4:
 		return envAMQP4
+	case KindKafka:
+		return envKafka
 	}
 	return envNATS
 }
@@ -37,8 +40,8 @@ func Root() (string, error) {
 	return filepath.Join(repo, ".brokers"), nil
 }
 
-// Up makes a RabbitMQ of each generation and a NATS run for tests and writes their addresses to
-// the file env in root: those that the environment names, those that run already,
+// Up makes a RabbitMQ of each generation, a NATS and a Kafka run for tests and
+// writes their addresses to the file env in root: those that the environment names, those that run already,
 // else through Docker Compose where an engine answers, else natively. What
 // cannot be had is said, and is an error only in CI.
 func Up(ctx context.Context, root string, say io.Writer) error {
@@ -94,7 +97,7 @@ func Running(root string) error {
 	urls := readEnv(filepath.Join(root, "env"))
 	for _, kind := range allKinds {
 		name := envName(kind)
-		if urls[name] == "" && kind == KindRabbitMQ4 && !InCI() && rabbit4Installed() != nil {
+		if urls[name] == "" && !InCI() && errors.Is(installed(kind), ErrUnavailable) {
 			continue // up has said that this user cannot have it
 		}
 		if urls[name] == "" {
@@ -128,6 +131,8 @@ func upNative(ctx context.Context, root string, kind Kind, say io.Writer) (strin
 		err = InstallRabbitMQ(ctx, say)
 	case KindRabbitMQ4:
 		err = InstallRabbitMQ4(ctx, say)
+	case KindKafka:
+		err = InstallKafka(ctx, say)
 	}
 	if err != nil {
 		return "", err

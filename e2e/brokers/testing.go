@@ -41,6 +41,13 @@ func NATS(t testing.TB) string {
 	return Shared(t, KindNATS)
 }
 
+// Kafka gives the kafka:// URL of a Kafka that tests share: use names of your own.
+// It fails the test, or skips it outside CI, where there is none.
+func Kafka(t testing.TB) string {
+	t.Helper()
+	return Shared(t, KindKafka)
+}
+
 // PrivateRabbitMQ starts a RabbitMQ that ends with the test and that the test
 // may stop, restart and kill.
 func PrivateRabbitMQ(t testing.TB) *Server {
@@ -53,6 +60,13 @@ func PrivateRabbitMQ(t testing.TB) *Server {
 func PrivateNATS(t testing.TB) *Server {
 	t.Helper()
 	return Private(t, KindNATS)
+}
+
+// PrivateKafka starts a Kafka that ends with the test and that the test may stop,
+// restart and kill.
+func PrivateKafka(t testing.TB) *Server {
+	t.Helper()
+	return Private(t, KindKafka)
 }
 
 // Private starts a server that ends with the test; a RabbitMQ with the plugins.
@@ -101,6 +115,7 @@ var ofProcess = map[Kind]func() (string, error){
 	KindRabbitMQ:  sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ) }),
 	KindRabbitMQ4: sync.OnceValues(func() (string, error) { return sharedURL(KindRabbitMQ4) }),
 	KindNATS:      sync.OnceValues(func() (string, error) { return sharedURL(KindNATS) }),
+	KindKafka:     sync.OnceValues(func() (string, error) { return sharedURL(KindKafka) }),
 }
 
 // Shared gives the URL of the server of a kind that tests share: use names of

@@ -20,8 +20,9 @@ const (
 // Its methods are safe for concurrent use.
 type Book struct {
 	Plan *Plan
-	// Subject, where it is set, says where at the candidate a message has to be.
-	Subject func(name string) string
+	// Subject, where it is set, says where at the candidate a message of a key has
+	// to be.
+	Subject func(key string) string
 	// Aside, where it is set, is asked about each message that carries no number of
 	// the plan; true takes it out of the book. Called by one goroutine at a time.
 	Aside func(m *Message) bool
@@ -186,8 +187,8 @@ func (b *Book) Observe(m *Message) {
 		l.apply(&planned)
 	}
 	difference := difference(&planned, m)
-	if want := b.Subject; difference == "" && want != nil && want(planned.Name) != m.Subject {
-		difference = fmt.Sprintf("is at %q, belongs at %q", m.Subject, want(planned.Name))
+	if want := b.Subject; difference == "" && want != nil && want(planned.Key) != m.Subject {
+		difference = fmt.Sprintf("is at %q, belongs at %q", m.Subject, want(planned.Key))
 	}
 	key := b.Plan.of[n].key
 	b.mu.Lock()

@@ -86,6 +86,24 @@ func TestNATSAgainstItself(t *testing.T) {
 	readAll(t, b, &NATSReader{URL: url, Stream: name})
 }
 
+func TestKafkaAgainstItself(t *testing.T) {
+	url := brokers.Kafka(t)
+	name := fmt.Sprintf("ledger-%d", time.Now().UnixNano())
+	if err := MakeTopic(t.Context(), url, name, 3); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := DropTopic(context.Background(), url, name); err != nil {
+			t.Error(err)
+		}
+	}()
+	b := NewBook(NewPlan(Load{Seed: 7, Messages: few, Keys: Zipf10k, Carries: CarriesOctets, Topic: name, Partitions: 3}))
+	if err := ProduceKafka(t.Context(), b, url, Pace{}); err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, b, &KafkaReader{URL: url, Topic: name})
+}
+
 func closeReader(r Reader) {
 	if c, ok := r.(io.Closer); ok {
 		_ = c.Close()
@@ -132,13 +150,18 @@ func TestProducersGoOnAfterAKill(t *testing.T) {
 		"rabbitmq":  {brokers.KindRabbitMQ, CarriesStream, ""},
 		"rabbitmq4": {brokers.KindRabbitMQ4, CarriesStream, ""},
 		"nats":      {brokers.KindNATS, CarriesText, "in."},
+		"kafka":     {brokers.KindKafka, CarriesOctets, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := brokers.Private(t, test.kind)
 			l := Load{Seed: 6, Messages: few, Keys: Keys100, Carries: test.carries, Prefix: test.prefix}
 			produce, reader := ProduceNATS, Reader(&NATSReader{URL: s.URL(), Stream: "in"})
-			if name != "nats" {
+			switch {
+			case name == "kafka":
+				l.Topic, l.Partitions = "in", 3
+				produce, reader = ProduceKafka, &KafkaReader{URL: s.URL(), Topic: "in"}
+			case name != "nats":
 				l.Space = "amq.topic"
 				produce, reader = ProduceRabbitMQ, &RabbitMQReader{URL: s.URL(), Queue: "in", Stream: true}
 			}
@@ -174,7 +197,13 @@ func TestProducersGoOnAfterAKill(t *testing.T) {
 
 func declare(t *testing.T, s *brokers.Server) {
 	t.Helper()
-	if s.Kind == brokers.KindNATS {
+	switch s.Kind {
+	case brokers.KindKafka:
+		if err := MakeTopic(t.Context(), s.URL(), "in", 3); err != nil {
+			t.Fatal(err)
+		}
+		return
+	case brokers.KindNATS:
 		if _, err := jetStream(t, s.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "in", Subjects: []string{"in.>"}}); err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// IDHeader carries the producer's ID on NATS: Nats-Msg-Id would make the
-// incumbent itself drop an ID that is equal on two keys.
+// IDHeader carries the producer's ID on Kafka, which has no place of its own for
+// it, and on NATS: Nats-Msg-Id would make the incumbent itself drop an ID that is
+// equal on two keys.
 const IDHeader = "Ledger-Id"
 
 // Every message has its number; every eighth the whole selection.
@@ -77,8 +78,11 @@ func (p *Plan) Msg(n int) *nats.Msg {
 
 // fields are the planned headers and properties of message n in canonical form.
 func (p *Plan) fields(n int) (headers, properties []Field) {
-	if p.Carries == CarriesText {
+	switch p.Carries {
+	case CarriesText:
 		return natsFields(p.Msg(n).Header), nil
+	case CarriesOctets:
+		return recordFields(p.Record(n).Headers, ""), nil
 	}
 	m := p.Publishing(n)
 	return tableFields(m.Headers), propertyFields(&amqp.Delivery{

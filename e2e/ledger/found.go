@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -19,13 +20,16 @@ const (
 	hopAddress  = "crossfade-address"  // SPACE/NAME/PARTITION, each escaped
 	hopHeaders  = "crossfade-headers"  // INDEX/LETTER/NAME/BASE64, by spaces
 	hopProperty = "crossfade-property" // NAME=VALUE escaped, by spaces
+	hopBody     = "crossfade-body"     // "null"
+	hopTime     = "crossfade-time"     // SECONDS.NANOSECONDS, or "none"
+	hopTypes    = "crossfade-types"    // at Kafka: LETTER of each native header
 	hopAdded    = "crossfade-added"    // property names, by spaces
 	hopRelay    = "crossfade-relay"
 )
 
 // fromNATS reads a message that was found in a stream of NATS.
 func fromNATS(subject string, h nats.Header, body []byte) (Message, error) {
-	m := Message{Subject: subject, Key: subject, Name: subject, Body: body}
+	m := Message{Subject: subject, Key: subject, Name: subject, Body: notNull(body)}
 	if h.Get(hopRelay) == "" { // straight from the producer
 		m.ID, m.Headers = h.Get(IDHeader), natsFields(h)
 		m.N = numberOf(m.Headers)
@@ -49,7 +53,7 @@ func fromNATS(subject string, h nats.Header, body []byte) (Message, error) {
 
 // fromAMQP reads a message that was found in a queue or stream of RabbitMQ.
 func fromAMQP(d *amqp.Delivery) (Message, error) {
-	m := Message{Subject: d.RoutingKey, Key: d.RoutingKey, Space: d.Exchange, Name: d.RoutingKey, ID: d.MessageId, Body: d.Body, Mapped: true}
+	m := Message{Subject: d.RoutingKey, Key: d.RoutingKey, Space: d.Exchange, Name: d.RoutingKey, ID: d.MessageId, Body: notNull(d.Body), Mapped: true}
 	m.Properties = propertyFields(d)
 	hops, own := map[string]string{}, amqp.Table{}
 	for name, v := range d.Headers {
@@ -75,6 +79,15 @@ func fromAMQP(d *amqp.Delivery) (Message, error) {
 	return m, m.apply(hops)
 }
 
+// notNull is a body as systems have it that have no null one: the clients show an
+// empty one in both ways.
+func notNull(body []byte) []byte {
+	if body == nil {
+		return []byte{}
+	}
+	return body
+}
+
 func isHop(name string) bool { return strings.HasPrefix(strings.ToLower(name), hopPrefix) }
 
 // apply puts what the bridge's headers say into m.
@@ -90,6 +103,13 @@ func (m *Message) apply(hops map[string]string) error {
 			err = m.applyHeaders(v)
 		case hopProperty:
 			err = m.applyProperties(v)
+		case hopTime:
+			err = m.applyTime(v)
+		case hopBody:
+			if v != "null" || len(m.Body) > 0 {
+				err = fmt.Errorf("%q with a body of %d octets", v, len(m.Body))
+			}
+			m.Body = nil
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -122,6 +142,24 @@ func (m *Message) applyAddress(v string) error {
 	if m.Space, err = unescape(parts[0]); err == nil {
 		m.Name, err = unescape(parts[1])
 	}
+	if err == nil {
+		m.Partition, err = strconv.Atoi(parts[2])
+	}
+	return err
+}
+
+func (m *Message) applyTime(v string) error {
+	if v == "none" {
+		m.Millis = 0
+		return nil
+	}
+	seconds, nanos, _ := strings.Cut(v, ".")
+	s, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return err
+	}
+	ns, err := strconv.ParseInt(nanos, 10, 64)
+	m.Millis = time.Unix(s, ns).UnixMilli()
 	return err
 }
 
@@ -167,7 +205,8 @@ func (m *Message) applyProperties(v string) error {
 func numberOf(headers []Field) int {
 	for _, f := range headers {
 		if f.Name == NumberHeader {
-			n, _ := strconv.Atoi(strings.TrimPrefix(f.Value, "S:"))
+			_, text, _ := strings.Cut(f.Value, ":") // text, or octets out of Kafka
+			n, _ := strconv.Atoi(text)
 			return n
 		}
 	}

@@ -1,14 +1,17 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -154,4 +157,115 @@ func TestUnreadableHopHeadersAreErrors(t *testing.T) {
 			t.Errorf("%q was read", v)
 		}
 	}
+}
+
+// TestReadsRecordsAndSeesWhatKafkaAloneHas: a null body, null headers, a
+// partition and a time are carried through systems that have none of them, and
+// are missed where they are not.
+func TestReadsRecordsAndSeesWhatKafkaAloneHas(t *testing.T) {
+	p := NewPlan(loads[3])
+	native := &bridge.Native{
+		Address: func(*bridge.Message) bool { return false }, NullBody: true,
+		Header: func(h *bridge.Header) bool { return h.Type == bridge.TypeBytes || h.Type == bridge.TypeNull },
+		Time:   func(*bridge.Message) bool { return true },
+	}
+	for n := 1; n <= 64; n++ {
+		planned, record := p.Message(n), p.Record(n)
+		direct, err := fromKafka(record)
+		if d := difference(&planned, &direct); err != nil || d != "" || direct.N != n {
+			t.Fatalf("%d straight from the producer: %s, %v", n, d, err)
+		}
+		m := recorded(p, n)
+		var c bridge.Carry
+		c.Message(&m, "b/r", native)
+		hop := *record
+		hop.Topic, hop.Partition = "elsewhere", 9
+		c.Each(func(name string, v []byte) {
+			hop.Headers = append(hop.Headers, kgo.RecordHeader{Key: name, Value: bytes.Clone(v)})
+		})
+		found, err := fromKafka(&hop)
+		if d := difference(&planned, &found); err != nil || d != "" || found.N != n || found.Subject != "elsewhere/9" {
+			t.Fatalf("%d on Kafka: %s, %v", n, d, err)
+		}
+		hop.Key = []byte("another")
+		if _, err := fromKafka(&hop); err == nil {
+			t.Fatalf("%d: the key of another was read", n)
+		}
+		c.Reset()
+		c.Message(&m, "b/r", &bridge.Native{})
+		h := nats.Header{}
+		c.Each(func(name string, v []byte) { h[name] = []string{string(v)} })
+		found, err = fromNATS("t", h, []byte(string(m.Body)))
+		if d := difference(&planned, &found); err != nil || d != "" {
+			t.Fatalf("%d on NATS: %s, %v", n, d, err)
+		}
+	}
+	for what, change := range map[string]func(m *Message){
+		"an empty body for a null one": func(m *Message) { m.Body = []byte{} },
+		"no partition":                 func(m *Message) { m.Partition = 0 },
+		"another time":                 func(m *Message) { m.Millis++ },
+		"an empty header for a null one": func(m *Message) {
+			i := slices.Index(m.Headers, Field{"null", "V:"})
+			m.Headers[i].Value = "x:"
+		},
+		"one null header of two": func(m *Message) {
+			i := slices.Index(m.Headers, Field{"null", "V:"})
+			m.Headers = slices.Delete(m.Headers, i, i+1)
+		},
+	} {
+		planned, found := p.Message(8), p.Message(8)
+		change(&found)
+		if difference(&planned, &found) == "" {
+			t.Errorf("%s is not seen", what)
+		}
+	}
+}
+
+// Text is octets at Kafka, with the types beside them.
+func TestReadsTextHeadersOfRecords(t *testing.T) {
+	p := NewPlan(loads[2])
+	planned := p.Message(8)
+	hop := kgo.Record{Topic: "elsewhere", Key: []byte(planned.Key), Value: planned.Body}
+	id := bridge.ID{Value: planned.ID}
+	add := func(name, value string) {
+		hop.Headers = append(hop.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	for _, f := range planned.Headers {
+		add(f.Name, strings.TrimPrefix(f.Value, "S:"))
+	}
+	types := strings.Repeat("S", len(planned.Headers))
+	add(hopRelay, "b/r")
+	add(hopID, id.Text(planned.Key))
+	add(hopAddress, "/"+planned.Name+"/0")
+	add(hopTime, "none")
+	add(hopTypes, types)
+	found, err := fromKafka(&hop)
+	if d := difference(&planned, &found); err != nil || d != "" {
+		t.Fatalf("%s, %v", d, err)
+	}
+	hop.Headers[len(hop.Headers)-1].Value = []byte("x" + types[1:])
+	if found, err = fromKafka(&hop); err != nil || difference(&planned, &found) == "" {
+		t.Errorf("octets in place of text are not seen: %v", err)
+	}
+	hop.Headers[len(hop.Headers)-1].Value = []byte(types[1:])
+	if _, err = fromKafka(&hop); err == nil {
+		t.Error("a type less than there are headers is not seen")
+	}
+}
+
+// recorded is planned message n of Kafka in the vocabulary of the bridge.
+func recorded(p *Plan, n int) bridge.Message {
+	r := p.Record(n)
+	m := bridge.Message{
+		Key: p.Name(n), ID: bridge.ID{Value: p.ID(n)}, Body: r.Value, Time: r.Timestamp,
+		Address: bridge.Address{Name: r.Topic, Partition: r.Partition + 1},
+	}
+	for _, h := range r.Headers {
+		kind := bridge.TypeBytes
+		if h.Value == nil {
+			kind = bridge.TypeNull
+		}
+		m.Headers = append(m.Headers, bridge.Header{Name: h.Key, Type: kind, Value: h.Value})
+	}
+	return m
 }

@@ -17,6 +17,7 @@ var loads = []Load{
 	{Seed: 1, Messages: 20_000, Keys: Zipf10k, Carries: CarriesAll, Space: "telemetry"},
 	{Seed: 2, Messages: 20_000, Keys: Keys100, Carries: CarriesStream, Space: "telemetry"},
 	{Seed: 3, Messages: 20_000, Keys: Uniform10k, Carries: CarriesText, Prefix: "in."},
+	{Seed: 4, Messages: 20_000, Keys: Zipf10k, Carries: CarriesOctets, Topic: "in", Partitions: 3},
 }
 
 func TestPlanHasWhatMakesFaultsVisible(t *testing.T) {
@@ -25,10 +26,12 @@ func TestPlanHasWhatMakesFaultsVisible(t *testing.T) {
 		type identity struct{ key, id string }
 		ids, keysOfID, bodies := map[identity]bool{}, map[string]map[string]bool{}, map[string]int{}
 		counts, seqs := map[string]int{}, map[uint32]uint32{}
-		spaced := 0
+		spaced, bodiless := 0, map[bool]int{} // by whether it is null
 		for n := 1; n <= l.Messages; n++ {
 			m := p.Message(n)
-			if len(m.Body) != bodySize {
+			if len(m.Body) == 0 {
+				bodiless[m.Body == nil]++
+			} else if len(m.Body) != bodySize {
 				t.Fatalf("%s: body of %d has %d octets: %s", l.Keys, n, len(m.Body), m.Body)
 			}
 			if ids[identity{m.Key, m.ID}] {
@@ -65,6 +68,13 @@ func TestPlanHasWhatMakesFaultsVisible(t *testing.T) {
 		}
 		if shared < 50 || repeated < 20 || spaced < 20 {
 			t.Errorf("%s: %d IDs on two keys, %d repeated bodies, %d IDs with a twin; want some of each", l.Keys, shared, repeated, spaced)
+		}
+		few := 0
+		if l.Carries == CarriesOctets {
+			few = l.Messages / bodilessEvery / 2
+		}
+		if bodiless[true] < few || bodiless[false] < few || few == 0 && len(bodiless) > 0 {
+			t.Errorf("%s: %d null and %d empty bodies, want at least %d of each", l.Keys, bodiless[true], bodiless[false], few)
 		}
 		share := float64(hottest) / float64(l.Messages)
 		if want := map[Keys][2]float64{Zipf10k: {0.09, 0.115}, Keys100: {0.01, 0.014}, Uniform10k: {0, 0.001}}[l.Keys]; share < want[0] || share > want[1] {
@@ -301,7 +311,7 @@ func TestPoisonIsLargeAndRare(t *testing.T) {
 			if p.Name(n) != plain.Name(n) || p.ID(n) != plain.ID(n) {
 				t.Fatalf("%s: %d is another message with poison in the plan", l.Keys, n)
 			}
-			if large := len(body) == PoisonSize; large != p.Poisoned(n) || large && n > l.PoisonUpTo || !large && len(body) != bodySize {
+			if large := len(body) == PoisonSize; large != p.Poisoned(n) || large && n > l.PoisonUpTo || !large && l.Carries != CarriesOctets && len(body) != bodySize {
 				t.Fatalf("%s: %d has %d octets, poison %t", l.Keys, n, len(body), p.Poisoned(n))
 			}
 			if p.Poisoned(n) {

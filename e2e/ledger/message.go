@@ -14,11 +14,16 @@ type Message struct {
 	// N is the number, from 1; 0 where a found message carries none.
 	N int
 	// Key is the ordering key, Space and Name where the producer sent it: the
-	// exchange and routing key, or nothing and the subject.
+	// exchange and routing key, nothing and the subject, or nothing and the topic.
 	Key, Space, Name string
+	// Partition is where in the topic, plus one; 0 where there is no such thing.
+	Partition int
+	// Millis is the producer's time in milliseconds since 1970, 0 where its system
+	// has none of its own.
+	Millis int64
 	// ID is the producer's own ID.
 	ID string
-	// Body is the payload.
+	// Body is the payload; nil is a null one, which is not an empty one.
 	Body []byte
 	// Headers are the producer's, NumberHeader included, in canonical form: see
 	// Field. Sorted by name; the values of one name in their order.
@@ -50,8 +55,13 @@ func difference(planned, found *Message) string {
 		return fmt.Sprintf("key %q, was %q", found.Key, planned.Key)
 	case found.ID != planned.ID:
 		return fmt.Sprintf("id %q, was %q", found.ID, planned.ID)
-	case found.Space != planned.Space || found.Name != planned.Name:
-		return fmt.Sprintf("address %q %q, was %q %q", found.Space, found.Name, planned.Space, planned.Name)
+	case found.Space != planned.Space || found.Name != planned.Name || found.Partition != planned.Partition:
+		return fmt.Sprintf("address %q %q %d, was %q %q %d", found.Space, found.Name, found.Partition,
+			planned.Space, planned.Name, planned.Partition)
+	case planned.Millis != 0 && found.Millis != planned.Millis:
+		return fmt.Sprintf("time %d, was %d", found.Millis, planned.Millis)
+	case (found.Body == nil) != (planned.Body == nil):
+		return fmt.Sprintf("body null is %t, was %t", found.Body == nil, planned.Body == nil)
 	case string(found.Body) != string(planned.Body):
 		return fmt.Sprintf("body %.120q, was %.120q", found.Body, planned.Body)
 	}

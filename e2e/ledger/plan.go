@@ -32,6 +32,7 @@ const (
 	CarriesAll    Carries = "every AMQP field"      // AMQP, no stream bound
 	CarriesStream Carries = "what streams carry"    // AMQP without decimal, table and array
 	CarriesText   Carries = "text headers, repeats" // NATS
+	CarriesOctets Carries = "octet headers, nulls"  // Kafka
 )
 
 // A Load describes what is produced. All of it follows from the seed.
@@ -40,8 +41,11 @@ type Load struct {
 	Messages int
 	Keys     Keys
 	Carries  Carries
-	// Space is the exchange; empty for NATS.
+	// Space is the exchange; empty for NATS and Kafka.
 	Space string
+	// Topic and its number of Partitions are where the load goes at Kafka.
+	Topic      string
+	Partitions int
 	// Prefix goes in front of every routing key or subject: "in.".
 	Prefix string
 	// Poison makes one of so many messages, up to number PoisonUpTo, have a body of
@@ -167,10 +171,19 @@ func (p *Plan) ID(n int) string {
 	return id
 }
 
-// Body is the payload of message n: a telemetry sample of 200 octets, or poison.
+// Body is the payload of message n: a telemetry sample of 200 octets, or poison;
+// at Kafka a null and an empty one now and then.
 func (p *Plan) Body(n int) []byte {
 	n = int(p.of[n].bodyOf)
 	e := &p.of[n]
+	if p.Carries == CarriesOctets && !e.poison {
+		switch n % bodilessEvery {
+		case selectionEvery:
+			return nil
+		case 3:
+			return []byte{}
+		}
+	}
 	rng := p.rng(uint32(n))
 	value := math.Round(rng.Float64()*1e6) / 1e3
 	size := bodySize
@@ -196,6 +209,10 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 func (p *Plan) Message(n int) Message {
 	name := p.Name(n)
 	m := Message{N: n, Key: name, Space: p.Space, Name: name, ID: p.ID(n), Body: p.Body(n)}
+	if p.Carries == CarriesOctets {
+		m.Name, m.Partition = p.Topic, int(p.partition(n))+1
+		m.Millis = p.time(n).UnixMilli()
+	}
 	m.Headers, m.Properties = p.fields(n)
 	return m
 }

@@ -1,0 +1,193 @@
+package kafka
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// An intake makes messages of chunks. It is Receive's.
+type intake struct {
+	chunk  *chunk // at hand
+	opened bool   // batch is at hand too
+	batch  batchHeader
+	reader batchReader
+	filter abortedFilter
+	record record
+}
+
+// begin takes the next chunk in hand.
+func (t *intake) begin(c *chunk) {
+	t.chunk, t.opened = c, false
+	t.reader.owned = true
+	t.reader.reset(c.records)
+	t.filter.reset(c.aborted)
+}
+
+// next gives the next record of the chunk that is for the relay. It is false at the end
+// of the chunk.
+func (t *intake) next(committed bool) (ok bool, err error) {
+	for {
+		if !t.opened {
+			if more, err := t.batchToRead(committed); !more || err != nil {
+				return false, err
+			}
+		}
+		ok, err := t.reader.next(&t.record)
+		switch {
+		case err != nil:
+			return false, err
+		case !ok:
+			t.opened = false
+		case t.record.offset >= t.chunk.from: // a batch may begin before what was asked for
+			return true, nil
+		}
+	}
+}
+
+// batchToRead goes to the next batch of which records are for the relay.
+func (t *intake) batchToRead(committed bool) (bool, error) {
+	for {
+		h, ok, err := t.reader.nextBatch()
+		if !ok || err != nil {
+			return false, err
+		}
+		marker, err := t.reader.marker()
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case committed && t.filter.skip(&h, marker), h.control(), h.lastOffset < t.chunk.from:
+			continue
+		}
+		t.batch, t.opened = h, true
+		return true, nil
+	}
+}
+
+// endOf gives the offset behind the last batch of a record set, of which the last may
+// be cut short; 0 if there is none. What it reads is checked when the batch is.
+func endOf(set []byte) (next int64) {
+	for len(set) >= batchHeaderSize {
+		length := int32(binary.BigEndian.Uint32(set[atLength:]))
+		if length < batchHeaderSize-batchPrefix || int64(length)+batchPrefix > int64(len(set)) {
+			return next
+		}
+		next = int64(binary.BigEndian.Uint64(set)) + int64(int32(binary.BigEndian.Uint32(set[atLastOffsetDelta:]))) + 1
+		set = set[batchPrefix+int(length):]
+	}
+	return next
+}
+
+// Receive is as bridge.Source says.
+func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	if len(into) == 0 {
+		return 0, fmt.Errorf("%s: receive: no room for a delivery was given", Kind)
+	}
+	for {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if why := s.why(); why != nil {
+			return 0, why
+		}
+		n, err := s.some(into)
+		if err != nil { // what came before it is void with the session
+			s.end(err)
+			return 0, s.ended(ctx, err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if err := s.wait(ctx); err != nil {
+			return 0, s.ended(ctx, err)
+		}
+	}
+}
+
+// idleCommit is after how long without anything new the floors are written that have
+// moved over what is not for the relay: markers of transactions, records of aborted
+// ones, and what compaction took.
+const idleCommit = 2 * time.Second
+
+// wait waits until something arrives.
+func (s *source) wait(ctx context.Context) error {
+	timer := time.NewTimer(idleCommit)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.reader.arrived:
+			return nil
+		case <-timer.C:
+			if err := s.commit(context.WithoutCancel(ctx), nil); err != nil { // a write whose outcome is unknown would end the session
+				return err
+			}
+			timer.Reset(idleCommit)
+		case <-s.over:
+			return bridge.ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// some gives what has arrived, as far as there is room. It may give nothing.
+func (s *source) some(into []bridge.Delivery) (n int, err error) {
+	t := &s.intake
+	for n < len(into) {
+		if t.chunk == nil {
+			c := s.reader.next()
+			if c == nil {
+				return n, nil
+			}
+			t.begin(c)
+		}
+		p := t.chunk.part
+		ok, err := t.next(!s.opener.config.Uncommitted)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %s: topic %s: partition %d: %w", Kind, s.opener.system.name, p.topic, p.partition, err)
+		}
+		if !ok {
+			s.passed(t.chunk)
+			s.reader.done(t.chunk)
+			t.chunk = nil
+			continue
+		}
+		receipt, fresh := s.receipt(p, &t.record)
+		if !fresh {
+			continue
+		}
+		d := &into[n]
+		decode(&t.record, p.place, &d.Message)
+		d.Redelivered, d.Receipt = false, receipt
+		n++
+	}
+	return n, nil
+}
+
+// receipt begins a delivery. fresh is false if an earlier session has settled it.
+func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.scanned = r.offset + 1
+	ticket := p.window.start(point{r.offset, r.timestamp})
+	for _, e := range p.early {
+		if e[0] <= r.offset && r.offset <= e[1] {
+			p.window.done(ticket)
+			s.mayMove(p)
+			return receipt, false
+		}
+	}
+	return bridge.Receipt{Shard: p.shard, Seq: uint64(p.number)<<ticketBits | ticket}, true
+}
+
+// passed notes that nothing is left of a chunk.
+func (s *source) passed(c *chunk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.part.scanned = c.next
+	s.mayMove(c.part)
+}

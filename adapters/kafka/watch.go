@@ -1,0 +1,56 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+)
+
+// How often a lane looks whether its topics are what they were; asking about all
+// topics of a cluster is dearer.
+const (
+	watchOne  = 3 * time.Second
+	watchMany = 15 * time.Second
+)
+
+// watch ends the lane when partitions have been added to one of its topics, since
+// keys have moved to others by then, and when a topic was deleted and made again,
+// since nothing keeps earlier sessions out of the new one. It has a connection of
+// its own.
+func (l *lane) watch(ctx context.Context) {
+	o := l.sink.opener
+	c := newCluster(o.system)
+	defer c.close()
+	every, names := watchMany, []string(nil)
+	if t := l.sink.target.only; t != nil {
+		every, names = watchOne, []string{t.name}
+	}
+	for pause(ctx, every) {
+		found, err := c.look(ctx, names...)
+		if err != nil {
+			continue // whoever sends finds out as well, and deals with it
+		}
+		if err := l.sink.target.changed(found); err != nil {
+			l.stop(fmt.Errorf("%s: %s: %w", Kind, o.system.name, err))
+			return
+		}
+	}
+}
+
+// changed says what is not any more as it was at Open. A topic that is missing may be
+// so for a moment.
+func (t *target) changed(found *layout) error {
+	for name, was := range t.topics {
+		is := found.topics[name]
+		switch {
+		case is == nil:
+		case is.id != was.id:
+			return fmt.Errorf("topic %s was deleted and made again: its ID was %s and is %s: %w", name, was.id, is.id, bridge.ErrRerouted)
+		case int32(len(is.partitions)) > was.partitions:
+			return fmt.Errorf("topic %s has %d partitions by now, and had %d: %w", name, len(is.partitions), was.partitions, bridge.ErrRerouted)
+		}
+	}
+	return nil
+}
