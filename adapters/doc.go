@@ -24,8 +24,8 @@
 //     acknowledged behind a gap with ordering.Tracker. A sink that has only a
 //     blocking "publish these" is made of it by bridge.BatchSink. Add the
 //     abilities that the system has: Backlogger, Recaller, Router (with the trait
-//     Routed), Locator, JournalOpener, Checker. Assert the interfaces at compile
-//     time.
+//     Routed), Looper, Locator, JournalOpener, Checker, Sited and Named. Assert the
+//     interfaces at compile time.
 //
 //  4. Write conformance_test.go: an adaptertest.Harness, which opens, puts, reads
 //     and kills. Every check runs; the traits say which promises are not made.

@@ -24,13 +24,18 @@
 //   - tap: the bridge's own subscription at the incumbent, never an application's.
 //   - relay: one tap feeding one candidate; the unit of failure, lag and scaling.
 //   - lane: the slice of a relay that owns some keys and keeps their order.
-//   - settled: placed, suppressed, parked or expired; see Invariants.
+//   - settled: placed, suppressed, parked, expired or looped; see Invariants.
 //   - placed: durably confirmed by the candidate.
 //   - suppressed: not sent, because the same identity is already placed.
+//   - looped: not sent, because it comes from the target itself: by its origin, or by
+//     the relays that carried it.
 //   - parked: set aside with a reason at the incumbent, because it can never be
 //     delivered as it is; counted, listed, replayable.
 //   - held: a key whose later messages are parked behind a parked one, in order.
 //   - holding: something that the bridge made at a system; see Holding.
+//   - topology: what there is at a system, whoever made it; see Topology.
+//   - plan: what a candidate needs, so that it serves the applications as the
+//     incumbent does, beside what is there.
 //   - site: what a relay reads or writes, by names that last; see Site.
 //   - given back: received, but returned to the incumbent by the end of the
 //     session that received it.
@@ -54,7 +59,7 @@
 //   - I4 Identity. A repeat carries the same scope and ID. The producer's own ID
 //     travels unchanged. A content-derived ID suppresses nothing unless asked to.
 //   - I5 Conservation. received = placed + suppressed + parked + expired +
-//     given back + in flight, at every moment, in one snapshot.
+//     looped + given back + in flight, at every moment, in one snapshot.
 //   - I6 Crash-only. kill -9 at any instant, then start: no loss, and no
 //     duplicates on any candidate that can be read back and fenced.
 //   - I7 Isolation. A slow or dead candidate never slows the incumbent or another

@@ -17,6 +17,7 @@ const (
 	HopID       = "crossfade-id"       // ID.Text: scope, provenance, key, value
 	HopOrigin   = "crossfade-origin"   // Origin.String
 	HopRelay    = "crossfade-relay"    // Identity.String of the last relay
+	HopVia      = "crossfade-via"      // Message.Via: the relays before it
 	HopAddress  = "crossfade-address"  // escaped space/name/partition
 	HopTime     = "crossfade-time"     // seconds since 1970, '.', nanoseconds; or NoTime
 	HopExpires  = "crossfade-expires"  // likewise
@@ -77,7 +78,7 @@ type Native struct {
 }
 
 // Message adds every part of m that n does not carry natively, with the ID, the
-// origin and the relay's name, which always travel. // I3
+// origin and the relays that carried it, this one included, which always travel. // I3
 func (c *Carry) Message(m *Message, relay string, n *Native) {
 	if !m.ID.IsZero() || m.Key != "" {
 		from := len(c.buf)
@@ -92,6 +93,11 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 	from := len(c.buf)
 	c.buf = append(c.buf, relay...)
 	c.add(HopRelay, from)
+	if m.Via != "" {
+		from = len(c.buf)
+		c.buf = append(c.buf, m.Via...)
+		c.add(HopVia, from)
+	}
 	if n.Address == nil || !n.Address(m) {
 		c.address(m.Address)
 	}
@@ -214,6 +220,13 @@ func (m *Message) Restore(name, value string) error {
 			return err
 		}
 		m.Origin = o
+	case HopRelay:
+		m.Via = m.AppendVia(value)
+	case HopVia: // the last one may be there already
+		if m.Via != "" {
+			value += " " + m.Via
+		}
+		m.Via = value
 	case HopAddress:
 		return m.restoreAddress(value)
 	case HopTime, HopExpires:

@@ -18,6 +18,7 @@ func drawMessage(t *rapid.T) Message {
 	if m.ID.Value == "" {
 		m.ID = ID{}
 	}
+	m.Via = rapid.SampledFrom([]string{"", "b/r", "b/r c/r-2 b/back"}).Draw(t, "via")
 	if rapid.Bool().Draw(t, "body") {
 		m.Body = []byte{}
 	}
@@ -85,14 +86,40 @@ func TestCarryAndRestoreAreInverse(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		})
+		m.Via = m.AppendVia("bridge/relay")
 		if !reflect.DeepEqual(got, m) {
 			t.Fatalf("got  %+v\nwant %+v", got, m)
 		}
 	})
 }
 
+// Via tells apart names that begin or end alike.
+func TestPassed(t *testing.T) {
+	m := Message{Via: "b/r c/r-2 b/back"}
+	for relay, want := range map[string]bool{"b/r": true, "c/r-2": true, "b/back": true, "": false, "c/r": false, "b/r ": false, "r": false, "back": false} {
+		if m.Passed(relay) != want {
+			t.Errorf("passed %q: %t", relay, !want)
+		}
+	}
+	if m = (Message{}); m.Passed("b/r") || m.Passed("") || m.AppendVia("b/r") != "b/r" {
+		t.Error("a message on its first way was carried by something")
+	}
+	// Whichever of the two headers is read first.
+	for _, order := range [][2]string{{HopRelay, HopVia}, {HopVia, HopRelay}} {
+		var m Message
+		for _, name := range order {
+			if err := m.Restore(name, map[string]string{HopRelay: "b/last", HopVia: "b/one c/two"}[name]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.Via != "b/one c/two b/last" {
+			t.Errorf("%v: via %q", order, m.Via)
+		}
+	}
+}
+
 func FuzzRestore(f *testing.F) {
-	for _, name := range []string{HopID, HopOrigin, HopAddress, HopTime, HopExpires, HopBody, HopHeaders, HopProperty, "crossfade-later"} {
+	for _, name := range []string{HopID, HopOrigin, HopAddress, HopTime, HopExpires, HopBody, HopHeaders, HopProperty, HopVia, "crossfade-later"} {
 		f.Add(name, "0/S/x/eA kp~a~b 1=2")
 	}
 	f.Fuzz(func(t *testing.T, name, value string) {

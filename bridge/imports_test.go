@@ -30,6 +30,8 @@ var rules = []rule{
 	{"~/dedupe", "github.com/zeebo/xxh3", "", "a leaf: downstream consumers use it as a library"},
 	{"~/bridge/drift", "", "", "pure: no clock, no goroutine, no I/O"},
 	{"~/bridge/cutover", "", "", "pure: facts in, phase and reasons out"},
+	{"~/bridge/plan", "~/bridge", "", "pure: topologies in, what a candidate needs out"},
+	{"~/bridge/draft", "~/bridge", "", "pure: topologies in, a configuration's text out"},
 	{"~/bridge/relay", "~/bridge ~/ordering ~/dedupe", "~/adapters/memory ~/adapters/faulty ~/bridge/park", "knows sources and sinks by the contract only"},
 	{"~/bridge/park", "~/bridge", "~/adapters/memory", "knows journals by the contract only"},
 	{"~/bridge/identify", "~/bridge ~/dedupe github.com/tidwall/gjson", "", "key and ID of a message; knows no system"},
@@ -136,7 +138,7 @@ func TestTheRulesCatchWhatPointsTheOtherWay(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{"~/bridge", "~/ordering"}, {"~/bridge", "go.uber.org/goleak"}, {"~/ordering", "~/bridge"}, {"~/dedupe", "~/bridge"},
 		{"~/bridge/relay", "~/adapters/memory"}, {"~/bridge/relay", "~/bridge/telemetry"}, {"~/bridge/engine", "~/adapters"},
-		{"~/bridge/config", "~/bridge/engine"}, {"~/bridge/console", "~/bridge/engine"}, {"~/bridge/other", "~/adapters/nats"},
+		{"~/bridge/config", "~/bridge/engine"}, {"~/bridge/console", "~/bridge/engine"}, {"~/bridge/other", "~/adapters/nats"}, {"~/bridge/plan", "~/bridge/config"}, {"~/bridge/draft", "~/bridge/plan"},
 		{"~/adapters/nats", "~/adapters/rabbitmq"}, {"~/adapters/nats", "~/bridge/relay"}, {"~/adapters/nats", "~/adapters/adaptertest"},
 		{"~/adapters/adaptertest", "~/adapters/memory"}, {"~/e2e/ledger", "~/bridge"}, {"~/e2e/ledger", "~/adapters/nats"}, {"~/elsewhere", "~/bridge"},
 	} {

@@ -20,5 +20,6 @@ const (
 	BugParkUnconfirmed  Bug = "park-unconfirmed"   // acknowledge what is parked before that is durable
 	BugRetryUnordered   Bug = "retry-unordered"    // let live messages go on while those parked before them are sent
 	BugHoldForgotten    Bug = "hold-forgotten"     // after a start, do not look which keys are held
+	BugLoopUnseen       Bug = "loop-unseen"        // send on what comes from the target
 	BugUnorderedSend    Bug = "unordered-send"     // hand messages over in any order
 )

@@ -88,6 +88,15 @@ type Router interface {
 	Route(m *Message, lanes int) int
 }
 
+// A Looper knows its target when a message comes from there. Sinks have it whose
+// target can be the origin of messages.
+type Looper interface {
+	// Loops says that the message's origin is the stream that the sink writes to, by
+	// what it knew when it was opened: in doubt it is not, since what loops is not
+	// sent. It is pure and does no I/O. Safe for concurrent use.
+	Loops(m *Message) bool
+}
+
 // A Locator finds a dedup ID at the candidate. Sinks may have it.
 type Locator interface {
 	// Locate gives the position of the newest message with that ID.

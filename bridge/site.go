@@ -43,6 +43,14 @@ type Sited interface {
 	Site(ctx context.Context) (Site, error)
 }
 
+// A Named opener says which Names its Site will have, as far as the settings tell.
+// Openers of sources and sinks have it, so that relays that lead round are seen
+// before anything is connected.
+type Named interface {
+	// Names connects to nothing. Safe for concurrent use.
+	Names() []string
+}
+
 // SiteError is what is wrong where a relay's name stood for other; nil if
 // nothing is. A Fatal.
 func SiteError(relay, side string, was, is Site) error {

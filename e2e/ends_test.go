@@ -175,5 +175,6 @@ func (s *scene) useKafka() {
 	s.t.Helper()
 	if s.kafka == "" {
 		s.kafka = s.url(brokers.KindKafka)
+		s.kafkaVia = s.kafka
 	}
 }

@@ -27,6 +27,40 @@ func TestKafkaLost(t *testing.T) {
 	brokerLost(brokers.KindKafka, source, target, both)
 }
 
+// The bridge is killed while what it sent to Kafka is held up in the network, and
+// that arrives when its successor is at work.
+func TestKafkaLateArrival(t *testing.T) {
+	s := newScene(t, rabbit3, "JetStream → Kafka, what a killed bridge sent arrives late", brokers.KindKafka)
+	s.route(jetStream, kafka).sizedLoad(ledger.Keys100, sized(10_000, 300_000), sized(1000, 5000))
+	lateArrival(s, func() *proxy { return s.kafkaProxy })
+	s.expectNothingWrong()
+}
+
+// Connections to Kafka are cut, and for longer than every time-out nothing comes
+// through them, while it is source and target.
+func TestKafkaUnreachable(t *testing.T) {
+	s := newScene(t, rabbit3, "Kafka → Kafka, connections lost", brokers.KindKafka)
+	s.route(kafka, kafka).sizedLoad(ledger.Keys100, sized(10_000, 300_000), sized(500, 5000))
+	s.viaProxies().begin()
+	n := sized(4, 20)
+	for i := range n {
+		s.due(i, n)
+		if i%2 == 0 {
+			s.note("connections to Kafka cut")
+			s.kafkaProxy.cut()
+		} else {
+			s.note("Kafka silent for longer than every time-out")
+			s.kafkaProxy.setStalled(true)
+			s.awaitBridge(patience, "waiting", func(r *relayStatus) bool { return r.State == "waiting" })
+			<-time.After(kafkaSession + longest) // the silence itself
+			s.kafkaProxy.setStalled(false)
+		}
+		s.goesOn(s.bridge)
+	}
+	s.finish()
+	s.expectNothingWrong()
+}
+
 // A second bridge of the same configuration joins the group and leaves it again,
 // under load, in every way there is.
 func TestKafkaRebalance(t *testing.T) {

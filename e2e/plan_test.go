@@ -24,26 +24,29 @@ type planning struct {
 	nats           *brokers.Server
 }
 
-func newPlanning(t *testing.T, kind brokers.Kind, relays string, args ...any) *planning {
+// Plans and drafts between each generation of RabbitMQ and NATS.
+func TestPlan(t *testing.T) {
+	onBoth(t, func(t *testing.T, g generation) {
+		rabbit := brokers.Private(t, g.kind, brokers.ManagementPlugin)
+		t.Run("to NATS", func(t *testing.T) { newPlanning(t, rabbit, everyType).toNATS() })
+		t.Run("to RabbitMQ", func(t *testing.T) { newPlanning(t, rabbit, toEveryTarget).toRabbitMQ() })
+		t.Run("init", func(t *testing.T) { newPlanning(t, rabbit, everyType).drafts() })
+	})
+}
+
+func newPlanning(t *testing.T, rabbit *brokers.Server, relays string) *planning {
 	t.Helper()
 	binary, err := shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &planning{t: t, binary: binary, config: filepath.Join(t.TempDir(), "plan.yaml")}
-	p.rabbit = brokers.Private(t, kind, brokers.ManagementPlugin)
-	p.nats = brokers.PrivateNATS(t)
-	p.write(relays, args...)
-	return p
-}
-
-func (p *planning) write(relays string, args ...any) {
-	p.t.Helper()
+	p := &planning{t: t, binary: binary, config: filepath.Join(t.TempDir(), "plan.yaml"), rabbit: rabbit, nats: brokers.PrivateNATS(t)}
 	text := fmt.Sprintf("name: plan\nhttp: {listen: \"off\"}\nsystems:\n  - {name: rabbit, kind: rabbitmq, url: %q, management: %q}\n  - {name: jet, kind: nats, url: %q}\nrelays:\n",
-		p.rabbit.URL(), p.rabbit.Management(), p.nats.URL()) + fmt.Sprintf(relays, args...)
+		p.rabbit.URL(), p.rabbit.Management(), p.nats.URL()) + relays
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
+	return p
 }
 
 // run runs plan and gives what it prints.
@@ -143,34 +146,137 @@ const everyType = `  - {name: orders, from: {system: rabbit, accept: [mandatory,
 
 // Every type of exchange and of queue: the plan says what NATS needs and what is
 // lost, makes it, is empty then, and has changed nothing else.
-func TestPlanFromRabbitMQ(t *testing.T) {
-	onBoth(t, func(t *testing.T, g generation) {
-		p := newPlanning(t, g.kind, everyType)
-		p.incumbentAMQP()
-		if _, err := p.rabbit.Ctl(t.Context(), "set_policy", "short", "^billing$", `{"max-length":500,"message-ttl":30000}`, "--apply-to", "queues"); err != nil {
+func (p *planning) toNATS() {
+	t := p.t
+	p.incumbentAMQP()
+	if _, err := p.rabbit.Ctl(t.Context(), "set_policy", "short", "^billing$", `{"max-length":500,"message-ttl":30000}`, "--apply-to", "queues"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.jetstream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "NEWS", Subjects: []string{"news.old"}, MaxMsgs: 7}); err != nil {
+		t.Fatal(err)
+	}
+	before, natsBefore := topologyOf(t, p.rabbit), topologyOfNATS(t, p.nats.URL())
+	out := p.run(failed)
+	expect(t, out,
+		"missing jet stream ORDERS subjects orders.>",
+		"missing jet stream EVENTS subjects events.> duplicate_window 2m0s, max_age 168h0m0s, max_bytes 1073741824",
+		"differs jet stream NEWS subjects news.>", "it does not take news.>",
+		"missing jet consumer ORDERS → billing filter orders.*.paid, orders.*.paid.> max_deliver 6 for quorum queue billing",
+		"missing jet consumer ORDERS → audit inactive_threshold 24h0m0s for classic queue audit",
+		"missing jet consumer JOBS → urgent filter jobs.now",
+		"orders quorum queue billing message-ttl 30000 (30s) by policy short → messages of this queue are dropped when they have waited that long",
+		"orders quorum queue billing x-dead-letter-exchange dead → a consumer gives up without a place for it",
+		"orders quorum queue billing max-length 500 by policy short → the queue is bound by what its application has not read",
+		"orders classic queue audit x-overflow reject-publish → ",
+		"jobs classic queue urgent x-max-priority 10 → messages come in the order in which they were sent",
+		"jobs classic queue urgent x-single-active-consumer true → consumers of one durable share its messages",
+		"headers exchange by-header, level high, x-match all, to classic queue urgent → NATS does not choose by headers",
+		"jobs direct exchange jobs, key later, to classic queue audit → the tap does not read it",
+		"news what the tap reads: everything → only a part of the names that it gets (news.>) is taken at stream NEWS, by news.old",
+	)
+	if d := before.difference(topologyOf(t, p.rabbit)) + natsBefore.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
+		t.Errorf("a plan without --apply changed something:\n%s", d)
+	}
+	p.run(0, "--apply")
+	p.run(0)
+	natsMade := topologyOfNATS(t, p.nats.URL())
+	made := natsBefore.difference(natsMade)
+	if strings.Contains("\n"+made, "\n-") || strings.Count(made, "\n") < 10 {
+		t.Errorf("something was changed or deleted at NATS, or too little made:\n%s", made)
+	}
+	p.run(0, "--apply")
+	if d := before.difference(topologyOf(t, p.rabbit)) + natsMade.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
+		t.Errorf("RabbitMQ was changed, or a second --apply did something:\n%s", d)
+	}
+	if out, code := command(t, p.binary, nil, "remove", "orders", "-c", p.config, "--confirm"); code != 0 {
+		t.Errorf("remove: exit code %d:\n%s", code, out)
+	}
+	if d := natsMade.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
+		t.Errorf("remove took something that plan had made:\n%s", d)
+	}
+	p.blind()
+	expect(t, p.run(0), "Not known: rabbit → the management API is not used", "there jet stream EVENTS")
+}
+
+// blind takes the management API out of the configuration.
+func (p *planning) blind() {
+	t := p.t
+	t.Helper()
+	text, err := os.ReadFile(p.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := strings.Replace(string(text), fmt.Sprintf(", management: %q", p.rabbit.Management()), "", 1)
+	if without == string(text) {
+		t.Fatal("the configuration names no management API")
+	}
+	if err := os.WriteFile(p.config, []byte(without), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const toEveryTarget = `  - {name: exchange, from: {system: jet, stream: S}, to: {system: rabbit, exchange: s, routing_key: "{subject}"}}
+  - {name: queue, from: {system: jet, stream: S, subjects: ["s.a.>"]}, to: {system: rabbit, queue: q}}
+  - {name: stream, from: {system: jet, stream: S}, to: {system: rabbit, stream: st}}
+`
+
+// The way back: streams and consumers become exchanges, queues, streams and
+// bindings, with the management API and without.
+func (p *planning) toRabbitMQ() {
+	t := p.t
+	js := p.jetstream()
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, MaxAge: time.Hour, MaxBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]jetstream.ConsumerConfig{
+		"all":  {MaxDeliver: 4},
+		"some": {FilterSubjects: []string{"s.a.*", "s.b.>"}, AckWait: time.Minute},
+	} {
+		c.Durable, c.AckPolicy = name, jetstream.AckExplicitPolicy
+		if _, err := js.CreateConsumer(t.Context(), "S", c); err != nil {
 			t.Fatal(err)
 		}
-		js := p.jetstream()
-		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NEWS", Subjects: []string{"news.old"}, MaxMsgs: 7}); err != nil {
-			t.Fatal(err)
-		}
-		before, natsBefore := topologyOf(t, p.rabbit), topologyOfNATS(t, p.nats.URL())
-		out := p.run(failed)
-		t.Log("\n" + out)
-		expect(t, out)
-		if d := before.difference(topologyOf(t, p.rabbit)) + natsBefore.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
-			t.Errorf("a plan changed something:\n%s", d)
-		}
-		p.run(0, "--apply")
-		again := p.run(0)
-		t.Log("\n" + again)
-		made := natsBefore.difference(topologyOfNATS(t, p.nats.URL()))
-		if strings.Contains("\n"+made, "\n-") {
-			t.Errorf("something was changed or deleted at NATS:\n%s", made)
-		}
-		if d := before.difference(topologyOf(t, p.rabbit)); d != "" {
-			t.Errorf("something was changed at RabbitMQ:\n%s", d)
-		}
-		_ = time.Now
-	})
+	}
+	ch := p.amqp()
+	if _, err := ch.QueueDeclare("st", true, false, false, false, amqp.Table{"x-queue-type": "stream", "x-max-age": "1D"}); err != nil {
+		t.Fatal(err)
+	}
+	before, natsBefore := topologyOf(t, p.rabbit), topologyOfNATS(t, p.nats.URL())
+	expect(t, p.run(failed),
+		"missing rabbit topic exchange s",
+		"missing rabbit quorum queue all x-delivery-limit 3 for consumer all of S",
+		"missing rabbit quorum queue some for consumer some of S",
+		"missing rabbit binding s → some key s.a.*", "missing rabbit binding s → some key s.b.*.#",
+		"missing rabbit quorum queue q",
+		"differs rabbit stream st x-max-age 3600s (1h0m0s), x-max-length-bytes 1048576", "it has x-max-age 1D (24h0m0s), the plan 3600s; it has no x-max-length-bytes 1048576",
+		"exchange consumer some of S ack_wait 1m0s → how much a consumer may hold",
+		"queue stream S max_age 1h0m0s → a queue keeps a message until it is taken",
+		"queue stream S, to consumer all of S → the tap reads only a part of it",
+		"stream consumer all of S max_deliver 4 → a stream does not count deliveries",
+	)
+	p.run(0, "--apply")
+	made := before.difference(topologyOf(t, p.rabbit))
+	if strings.Contains("\n"+made, "\n-") || strings.Count(made, "\n") < 7 {
+		t.Errorf("something was changed or deleted at RabbitMQ, or too little made:\n%s", made)
+	}
+	p.run(0)
+	if d := natsBefore.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
+		t.Errorf("NATS was changed:\n%s", d)
+	}
+	after := topologyOf(t, p.rabbit)
+	if _, err := ch.QueueDelete("some", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	p.run(failed, "exchange")
+	p.run(0, "stream")
+	p.run(0, "--apply", "exchange")
+	if d := after.difference(topologyOf(t, p.rabbit)); d != "" {
+		t.Errorf("what was deleted has not come back as it was:\n%s", d)
+	}
+	p.blind()
+	expect(t, p.run(0), "unknown rabbit binding s → some", "there rabbit quorum queue some", "Not known: rabbit → the management API is not used")
+	p.run(0, "--apply")
+	if d := after.difference(topologyOf(t, p.rabbit)); d != "" {
+		t.Errorf("bindings that cannot be seen were made twice or otherwise:\n%s", d)
+	}
 }

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/crossfade-mq/crossfade/e2e/brokers"
 	"github.com/crossfade-mq/crossfade/e2e/ledger"
 )
 
@@ -43,9 +45,31 @@ func TestPlanted(t *testing.T) {
 			s.sizedLoad(ledger.Keys100, 8000, 2000)
 			fullQueue(s)
 		}},
+		{"recall-off", "Kafka → Kafka, the bridge killed", "duplicated", func(s *scene) {
+			s.route(kafka, kafka).sizedLoad(ledger.Keys100, 10_000, 2000).begin()
+			bridgeKilled(s, 6)
+		}},
+		{"fence-off", "JetStream → Kafka, what a killed bridge sent arrives late", "duplicated", func(s *scene) {
+			s.route(jetStream, kafka).sizedLoad(ledger.Keys100, 10_000, 2000)
+			lateArrival(s, func() *proxy { return s.kafkaProxy })
+		}},
+		{"early-ack", "Kafka → JetStream, the bridge killed while the target is silent", "lost", func(s *scene) {
+			s.route(kafka, jetStream).sizedLoad(ledger.Keys100, 10_000, 2000)
+			bridgeKilledWhileTheTargetIsSilent(s)
+		}},
+		{"commit-backwards", "Kafka → Kafka, the bridge killed, with a small debt", "duplicated", func(s *scene) {
+			s.route(kafka, kafka).sizedLoad(ledger.Keys100, 10_000, 2000)
+			s.relays[0].more += "\n    limits: {debt: 200}"
+			s.begin()
+			bridgeKilled(s, 6)
+		}},
 	} {
 		t.Run(mistake.bug+"/"+mistake.about, func(t *testing.T) {
-			s := newScene(t, generations[i%len(generations)], mistake.about) // in turn
+			var disturbed []brokers.Kind
+			if strings.Contains(mistake.about, "→ Kafka") {
+				disturbed = append(disturbed, brokers.KindKafka) // of the story's own, with a proxy
+			}
+			s := newScene(t, generations[i%len(generations)], mistake.about, disturbed...) // in turn
 			s.plant(mistake.bug)
 			mistake.play(s)
 			found := 0

@@ -108,6 +108,7 @@ type relayStatus struct {
 		Suppressed uint64 `json:"suppressed"`
 		Parked     uint64 `json:"parked"`
 		Expired    uint64 `json:"expired"`
+		Looped     uint64 `json:"looped"`
 		GivenBack  uint64 `json:"given_back"`
 		InFlight   uint64 `json:"in_flight"`
 	} `json:"counts"`
@@ -120,7 +121,7 @@ type relayStatus struct {
 
 func (s *relayStatus) balanced() bool {
 	c := &s.Counts
-	return c.Received == c.Placed+c.Suppressed+c.Parked+c.Expired+c.GivenBack+c.InFlight
+	return c.Received == c.Placed+c.Suppressed+c.Parked+c.Expired+c.Looped+c.GivenBack+c.InFlight
 }
 
 var client = http.Client{Timeout: 2 * time.Second}

@@ -32,11 +32,17 @@ type pipe struct {
 // through it.
 func newProxy(t testing.TB, rawURL string) (*proxy, string) {
 	t.Helper()
+	return newProxyAt(t, "127.0.0.1:0", rawURL)
+}
+
+// newProxyAt is newProxy at an address that is known to somebody already.
+func newProxyAt(t testing.TB, address, rawURL string) (*proxy, string) {
+	t.Helper()
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

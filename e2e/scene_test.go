@@ -35,9 +35,9 @@ type scene struct {
 	disturb map[brokers.Kind]*brokers.Server
 
 	// Where the bridge finds them: the same, or through proxies.
-	rabbitVia, natsVia     string
-	rabbitProxy, natsProxy *proxy
-	rabbitMore             string // settings
+	rabbitVia, natsVia, kafkaVia       string
+	rabbitProxy, natsProxy, kafkaProxy *proxy
+	rabbitMore                         string // settings
 
 	binary string
 	env    []string
@@ -146,11 +146,16 @@ func (s *scene) plant(bug string) {
 	s.binary, s.env, s.planted = path, append(s.env, "CROSSFADE_PLANT="+bug), true
 }
 
-// viaProxies puts a proxy between the bridge and each broker.
+// viaProxies puts a proxy between the bridge and each broker; a Kafka has one only
+// where it is a story's alone, and that story disturbs it.
 func (s *scene) viaProxies() *scene {
 	s.t.Helper()
 	s.rabbitProxy, s.rabbitVia = newProxy(s.t, s.rabbit)
 	s.natsProxy, s.natsVia = newProxy(s.t, s.nats)
+	if own := s.disturb[brokers.KindKafka]; own != nil {
+		through, from := own.Detour()
+		s.kafkaProxy, s.kafkaVia = newProxyAt(s.t, through, "kafka://"+from)
+	}
 	return s
 }
 
@@ -163,7 +168,7 @@ func (s *scene) write() {
 	fmt.Fprintf(&b, "  - {name: jet, kind: nats, url: %q}\n", s.natsVia)
 	if s.kafka != "" {
 		fmt.Fprintf(&b, "  - {name: kafka, kind: kafka, brokers: [%q], session_timeout: %s, request_timeout: 5s}\n",
-			strings.TrimPrefix(s.kafka, "kafka://"), kafkaSession)
+			strings.TrimPrefix(s.kafkaVia, "kafka://"), kafkaSession)
 	}
 	b.WriteString("relays:\n")
 	for _, r := range s.relays {

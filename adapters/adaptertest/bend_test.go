@@ -31,6 +31,7 @@ type bend struct {
 	closeLane func(*bentLane) error
 	recall    func(*bentSink, context.Context, int, int, func(bridge.Placed)) error
 	route     func(s *bentSink, m *bridge.Message, lanes int) int
+	loops     func(s *bentSink, m *bridge.Message) bool
 	locate    func(*bentSink, context.Context, string, bridge.ID) (uint64, bool, error)
 
 	site     func(*world, bridge.Site) bridge.Site
@@ -294,6 +295,13 @@ func (s *bentSink) Recall(ctx context.Context, number, n int, each func(bridge.P
 		return s.recall(s, ctx, number, n, each)
 	}
 	return s.Sink.(bridge.Recaller).Recall(ctx, number, n, each)
+}
+
+func (s *bentSink) Loops(m *bridge.Message) bool {
+	if s.loops != nil {
+		return s.loops(s, m)
+	}
+	return s.Sink.(bridge.Looper).Loops(m)
 }
 
 func (s *bentSink) Route(m *bridge.Message, lanes int) int {

@@ -307,6 +307,13 @@ func identityMutants() []mutant {
 		})}, []string{"Identity/properties"}},
 		{"rounds times", bend{send: altered(func(m *bridge.Message) { m.Time = m.Time.Truncate(time.Millisecond) })}, []string{"Identity/time"}},
 		{"loses the origin", bend{send: altered(func(m *bridge.Message) { m.Origin = bridge.Origin{} })}, []string{"Identity/time"}},
+		{"forgets who carried a message", bend{send: altered(func(m *bridge.Message) { m.Via = "" })}, []string{"Loop/a message says"}},
+		{"takes its system for its target", bend{loops: func(_ *bentSink, m *bridge.Message) bool {
+			return m.Origin.Stream != nil && m.Origin.Stream.System == memory.Kind
+		}}, []string{"Loop/the sink knows"}},
+		{"takes what has no origin for its own", bend{loops: func(s *bentSink, m *bridge.Message) bool {
+			return m.Origin.Stream == nil || s.Sink.(bridge.Looper).Loops(m)
+		}}, []string{"Loop/the sink knows"}},
 		{"parks everything odd", bend{send: func(l *bentLane, ctx context.Context, msgs []*bridge.Message) (int, error) {
 			for i, m := range msgs {
 				if strings.ContainsAny(m.Key, " %>*") || len(m.Properties) > 0 {

@@ -26,6 +26,9 @@ func (e *env) site(o any) bridge.Site {
 	case s.System == "" || len(s.Names) == 0 || slices.Contains(s.Names, "") || !slices.IsSorted(s.Names):
 		e.Errorf("the site is %+v: want a system, and sorted names", s)
 	}
+	if n, ok := o.(bridge.Named); ok && !slices.Equal(n.Names(), s.Names) {
+		e.Errorf("the settings name %q, and the site %q", n.Names(), s.Names)
+	}
 	return s
 }
 

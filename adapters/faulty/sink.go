@@ -44,6 +44,16 @@ func (s sitedSink) Site(ctx context.Context) (bridge.Site, error) {
 	return s.opener.(bridge.Sited).Site(ctx)
 }
 
+// Names are those that its opener says, if any.
+func (s sitedSink) Names() []string { return names(s.opener) }
+
+func names(opener any) []string {
+	if n, ok := opener.(bridge.Named); ok {
+		return n.Names()
+	}
+	return nil
+}
+
 // AcceptsRecreated says that the relay may go on where its target was made anew.
 func (s sitedSink) AcceptsRecreated() bool {
 	o, ok := s.opener.(interface{ AcceptsRecreated() bool })
@@ -134,6 +144,12 @@ type sink struct {
 	faults *Faults
 	graves *graves
 	subset bool // any subset of a failed pipeline may survive
+}
+
+// Loops is as inner says; not to know is the same as that nothing does.
+func (s *sink) Loops(m *bridge.Message) bool {
+	l, ok := s.Sink.(bridge.Looper)
+	return ok && l.Loops(m)
 }
 
 // Open is as bridge.Sink says, but for the faults.

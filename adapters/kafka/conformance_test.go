@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,6 +20,11 @@ var background = []string{"twmb/franz-go"}
 func TestConformanceSource(t *testing.T) {
 	c := startCluster(t)
 	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source", Background: background, New: sourceFixture(c)})
+}
+
+func TestConformanceSourceOnKafka(t *testing.T) {
+	c := realCluster(t)
+	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source, Apache Kafka", Background: background, New: sourceFixture(c), Patience: 20 * time.Second})
 }
 
 var made atomic.Int64
@@ -43,7 +49,7 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 			}
 			return adaptertest.Process{Source: source, Kill: sys.kill}
 		}
-		return adaptertest.Fixture{
+		f := adaptertest.Fixture{
 			Start:    func(adaptertest.T) adaptertest.Process { return process(id, from) },
 			Keeper:   func(adaptertest.T) bridge.Keeper { return c.system(t) },
 			Identity: id,
@@ -59,6 +65,10 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 			},
 			Missing: func(adaptertest.T) adaptertest.Process { return process(id, "missing") },
 		}
+		if c.server != nil {
+			f.Restart = c.server.Restart
+		}
+		return f
 	}
 }
 

@@ -24,46 +24,75 @@ type coordinator struct {
 var moved = []kafkago.Error{kafkago.GroupLoadInProgress, kafkago.GroupCoordinatorNotAvailable, kafkago.NotCoordinatorForGroup}
 
 // ask sends a request and gives the answer, with the error code that code reads from
-// it. The broker may wait so long before it answers. For as long as request_timeout it
-// looks for the coordinator anew.
+// it. The broker may wait so long before it answers.
 func (c *coordinator) ask(ctx context.Context, wait time.Duration, req protocol.Message, code func(protocol.Message) int16) (res protocol.Message, e kafkago.Error, err error) {
+	e, err = c.do(ctx, req.ApiKey(), func(k *conn) (int16, error) {
+		var err error
+		if res, err = k.askFor(ctx, wait, req); err != nil {
+			return 0, err
+		}
+		return code(res), nil
+	})
+	return res, e, err
+}
+
+// exchange is ask for Heartbeat and LeaveGroup.
+func (c *coordinator) exchange(ctx context.Context, key protocol.ApiKey, body func(dst []byte) []byte) (kafkago.Error, error) {
+	return c.do(ctx, key, func(k *conn) (int16, error) {
+		version, err := k.version(key, leastMembership, mostMembership)
+		if err != nil {
+			return 0, err
+		}
+		res, err := k.exchange(ctx, &frame{key: key, version: version, body: body}, nil)
+		if err != nil {
+			return 0, err
+		}
+		return readMembership(res, version, key.String())
+	})
+}
+
+// do has something asked of the coordinator. For as long as request_timeout it looks for
+// it anew where it has moved.
+func (c *coordinator) do(ctx context.Context, key protocol.ApiKey, once func(*conn) (int16, error)) (kafkago.Error, error) {
 	deadline := time.Now().Add(c.cluster.system.config.RequestTimeout)
 	for {
-		res, e, err = c.once(ctx, wait, req, code)
+		k, err := c.find(ctx)
+		var e kafkago.Error
+		if err == nil {
+			var code int16
+			code, err = once(k)
+			e = kafkago.Error(code)
+		}
 		switch {
 		case ctx.Err() != nil:
-			return nil, 0, context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		case err == nil && !slices.Contains(moved, e):
-			return res, e, nil
+			return e, nil
 		case err != nil && bridge.ClassOf(err) != bridge.Transient:
-			return nil, 0, err
-		case time.Now().After(deadline):
-			if err == nil {
-				err = c.conn.refused(req.ApiKey().String()+" of group "+c.group, e)
-			}
-			c.conn = nil
-			return nil, 0, err
+			return 0, err
+		}
+		if err == nil {
+			err = c.failed(key.String(), e)
 		}
 		c.conn = nil
+		if time.Now().After(deadline) {
+			return 0, err
+		}
 		if !pause(ctx, coordinatorPause) {
-			return nil, 0, context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
 }
 
-func (c *coordinator) once(ctx context.Context, wait time.Duration, req protocol.Message, code func(protocol.Message) int16) (protocol.Message, kafkago.Error, error) {
-	if c.conn == nil || c.conn.ended() {
-		k, err := c.cluster.coordinator(ctx, groupCoordinator, c.group)
-		if err != nil {
-			return nil, 0, err
-		}
+func (c *coordinator) find(ctx context.Context) (*conn, error) {
+	if c.conn != nil && !c.conn.ended() {
+		return c.conn, nil
+	}
+	k, err := c.cluster.coordinator(ctx, groupCoordinator, c.group)
+	if err == nil {
 		c.conn = k
 	}
-	res, err := c.conn.askFor(ctx, wait, req)
-	if err != nil {
-		return nil, 0, err
-	}
-	return res, kafkago.Error(code(res)), nil
+	return k, err
 }
 
 // failed says what is wrong with an answer of the coordinator.

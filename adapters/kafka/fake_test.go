@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
 // helperT is what both *testing.T and a conformance check can do.
@@ -22,14 +23,14 @@ type helperT interface {
 	Cleanup(func())
 }
 
-// A testCluster is Kafka's protocol in this process, with sessions that end soon.
+// A testCluster is a cluster for tests: Kafka's protocol in this process, with sessions
+// that end soon, or a real one.
 type testCluster struct {
-	*kfake.Cluster
+	*kfake.Cluster // nil if it is a real one
+	server         *brokers.Server
+	addrs          []string
+	session        time.Duration // after so long a dead process is given up
 }
-
-// shortSession is the session time-out of tests: after so long a dead process is given
-// up.
-const shortSession = 600 * time.Millisecond
 
 func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
 	t.Helper()
@@ -40,14 +41,21 @@ func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
 		t.Fatalf("kfake: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return &testCluster{c}
+	return &testCluster{Cluster: c, addrs: c.ListenAddrs(), session: time.Second}
+}
+
+// realCluster is an Apache Kafka that ends with the test, which may restart it.
+func realCluster(t *testing.T) *testCluster {
+	t.Helper()
+	s := brokers.PrivateKafka(t)
+	return &testCluster{server: s, addrs: []string{strings.TrimPrefix(s.URL(), "kafka://")}, session: 2 * time.Second}
 }
 
 // client is a plain client, as applications have it.
 func (c *testCluster) client(t helperT, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.SeedBrokers(c.addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), kgo.MetadataMinAge(10 * time.Millisecond),
 	}, opts...)...)
 	if err != nil {
@@ -72,6 +80,10 @@ func (c *testCluster) topic(t helperT, name string, partitions int32, configs ..
 	if err != nil {
 		t.Fatalf("create topic %s: %v", name, err)
 	}
+	eventually(t, "all of topic "+name+" has leaders", func() bool {
+		all, err := kadm.NewClient(c.client(t)).ListEndOffsets(context.Background(), name)
+		return err == nil && all.Error() == nil && len(all[name]) == int(partitions)
+	})
 }
 
 // put produces records whose values are numbers, in turn to all partitions.
@@ -89,7 +101,7 @@ func put(t helperT, cl *kgo.Client, topic string, partitions int, first, last in
 // system is one process of the bridge.
 func (c *testCluster) system(t helperT, change ...func(*SystemConfig)) *system {
 	t.Helper()
-	conf := SystemConfig{Brokers: c.ListenAddrs(), SessionTimeout: shortSession, RequestTimeout: 3 * time.Second}
+	conf := SystemConfig{Brokers: c.addrs, SessionTimeout: c.session, RequestTimeout: 3 * time.Second}
 	for _, f := range change {
 		f(&conf)
 	}

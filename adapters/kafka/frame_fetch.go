@@ -110,7 +110,7 @@ func readFetch(body []byte, version int16, into *fetchResponse) error {
 		c.int32() // the session: none
 	}
 	for range c.count(6) {
-		topic := c.text()
+		topic := c.name()
 		for range c.count(30) {
 			into.partitions = grown(into.partitions)
 			into.partitions[len(into.partitions)-1].read(&c, version, topic)

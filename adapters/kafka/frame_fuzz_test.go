@@ -17,6 +17,7 @@ func FuzzFetchResponse(f *testing.F) {
 	for res.Version = 4; res.Version <= 11; res.Version++ {
 		f.Add(res.AppendTo(nil), res.Version)
 	}
+	f.Add([]byte("0000\x00\x00\x00\x01\xff\xff\xff\xff\xff\xff"), int16(1)) // a topic's name that is null
 	f.Fuzz(func(t *testing.T, body []byte, version int16) {
 		version = 4 + int16(uint16(version)%8)
 		before := bytes.Clone(body)
@@ -62,6 +63,7 @@ func FuzzProduceResponse(f *testing.F) {
 	for res.Version = 3; res.Version <= 8; res.Version++ {
 		f.Add(res.AppendTo(nil), res.Version)
 	}
+	f.Add([]byte("\x00\x00\x00\x01\xff\xff\x00\x00\x00\x000000"), int16(5)) // a topic's name that is null
 	f.Fuzz(func(t *testing.T, body []byte, version int16) {
 		version = 3 + int16(uint16(version)%6)
 		var got produceResponse
@@ -95,6 +97,7 @@ func FuzzMetadataResponse(f *testing.F) {
 	for res.Version = 1; res.Version <= 12; res.Version++ {
 		f.Add(res.AppendTo(nil), res.Version)
 	}
+	f.Add([]byte("0000\x020000\x000000\x01\x020\x000\x010\x000000\x00\x00"), int16(10)) // a host that is null
 	f.Fuzz(func(t *testing.T, body []byte, version int16) {
 		version = 1 + int16(uint16(version)%12)
 		var got metadataResponse

@@ -97,7 +97,7 @@ func readMetadata(body []byte, version int16, into *metadataResponse) error {
 		into.throttle = c.int32()
 	}
 	for range c.count(10) {
-		b := metadataBroker{id: c.int32(), host: string(c.text()), port: c.int32(), rack: string(c.text())}
+		b := metadataBroker{id: c.int32(), host: string(c.name()), port: c.int32(), rack: string(c.text())}
 		c.tags()
 		into.brokers = append(into.brokers, b)
 	}
@@ -116,7 +116,7 @@ func readMetadata(body []byte, version int16, into *metadataResponse) error {
 }
 
 func readTopic(c *cursor, version int16) metadataTopic {
-	t := metadataTopic{errorCode: c.int16(), name: string(c.text())}
+	t := metadataTopic{errorCode: c.int16(), name: string(c.name())} // null only where an ID was asked for
 	if version >= metadataIDs {
 		copy(t.id[:], c.take(len(t.id)))
 	}

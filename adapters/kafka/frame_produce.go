@@ -84,7 +84,7 @@ func readProduce(body []byte, version int16, into *produceResponse) error {
 	c := cursor{b: body}
 	into.partitions = into.partitions[:0]
 	for range c.count(6) {
-		topic := c.text()
+		topic := c.name()
 		for range c.count(22) {
 			into.partitions = grown(into.partitions)
 			into.partitions[len(into.partitions)-1].read(&c, version, topic)

@@ -9,9 +9,7 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/heartbeat"
 	"github.com/segmentio/kafka-go/protocol/joingroup"
-	"github.com/segmentio/kafka-go/protocol/leavegroup"
 	"github.com/segmentio/kafka-go/protocol/syncgroup"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -159,8 +157,9 @@ func (m *member) beat(ctx context.Context) error {
 		}
 		timer.Stop()
 		id, generation, _ := m.current()
-		_, e, err := m.coordinator.ask(ctx, 0, &heartbeat.Request{GroupID: m.coordinator.group, GenerationID: generation, MemberID: id},
-			func(r protocol.Message) int16 { return r.(*heartbeat.Response).ErrorCode })
+		e, err := m.coordinator.exchange(ctx, protocol.Heartbeat, func(dst []byte) []byte {
+			return appendHeartbeat(dst, m.coordinator.group, generation, id)
+		})
 		switch {
 		case err != nil:
 			return err
@@ -202,18 +201,14 @@ func (m *member) leave(ctx context.Context) {
 
 // expel takes members out of the group.
 func (m *member) expel(ctx context.Context, ids []string) error {
-	req := &leavegroup.Request{GroupID: m.coordinator.group}
 	for _, id := range ids {
-		req.Members = append(req.Members, leavegroup.RequestMember{MemberID: id})
-	}
-	_, e, err := m.coordinator.ask(ctx, 0, req, func(r protocol.Message) int16 {
-		return r.(*leavegroup.Response).ErrorCode
-	})
-	switch {
-	case err != nil:
-		return err
-	case e != 0 && e != kafkago.UnknownMemberId:
-		return m.refused("LeaveGroup", e)
+		e, err := m.coordinator.exchange(ctx, protocol.LeaveGroup, func(dst []byte) []byte { return appendLeave(dst, m.coordinator.group, id) })
+		switch {
+		case err != nil:
+			return err
+		case e != 0 && e != kafkago.UnknownMemberId:
+			return m.refused("LeaveGroup", e)
+		}
 	}
 	return nil
 }

@@ -142,22 +142,13 @@ func (o *offsets) commit(ctx context.Context, marks map[spot]mark) error {
 			return err
 		case e == 0:
 			return nil
-		case e == kafkago.RebalanceInProgress, e == kafkago.IllegalGeneration && isOver(over):
+		case e == kafkago.RebalanceInProgress, e == kafkago.IllegalGeneration: // which the member hears of too
 			if err := o.await(ctx, over); err != nil {
 				return err
 			}
 		default:
 			return o.refused(where, e)
 		}
-	}
-}
-
-func isOver(over <-chan struct{}) bool {
-	select {
-	case <-over:
-		return true
-	default:
-		return false
 	}
 }
 

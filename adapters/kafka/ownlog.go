@@ -158,7 +158,7 @@ func (o *ownLog) append(ctx context.Context, record []byte) error {
 			return err
 		case e == 0:
 			return nil
-		case (e == kafkago.NotLeaderForPartition || e == kafkago.LeaderNotAvailable) && time.Now().Before(deadline):
+		case refusedUnwritten(e) && time.Now().Before(deadline):
 			o.layout = nil
 			if !pause(ctx, lookPause) {
 				return context.Cause(ctx)
@@ -168,6 +168,12 @@ func (o *ownLog) append(ctx context.Context, record []byte) error {
 			return k.refused("write to topic "+o.topic, e)
 		}
 	}
+}
+
+// refusedUnwritten says that a broker has written nothing, since it does not lead the
+// partition, or does not know yet that it does.
+func refusedUnwritten(e kafkago.Error) bool {
+	return e == kafkago.NotLeaderForPartition || e == kafkago.LeaderNotAvailable || e == kafkago.UnknownTopicOrPartition
 }
 
 // The versions of Produce that are written and read.
@@ -214,12 +220,17 @@ func (o *ownLog) replay(ctx context.Context, each func(record []byte) error) err
 		ends[i] = found[at]
 	}
 	next, end := ends[0], ends[1]
+	deadline := time.Now().Add(o.cluster.system.config.RequestTimeout)
 	for next < end {
 		to, err := o.read(ctx, next, end, each)
-		if err != nil {
+		switch {
+		case err == nil:
+			next, deadline = to, time.Now().Add(o.cluster.system.config.RequestTimeout)
+		case !movedAway(err) || time.Now().After(deadline):
 			return err
+		case !pause(ctx, lookPause):
+			return context.Cause(ctx)
 		}
-		next = to
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/listoffsets"
@@ -19,7 +22,37 @@ const (
 // positions asks the leaders of partitions for the offset of the first record at or
 // after a time in milliseconds, or at one of the ends. A partition that has no such
 // record has the offset -1. committed has the newest end be that of committed records.
+// Where a leader has moved it is looked for anew, for as long as request_timeout.
 func (c *cluster) positions(ctx context.Context, l *layout, at int64, committed bool, spots ...spot) (map[spot]int64, error) {
+	deadline := time.Now().Add(c.system.config.RequestTimeout)
+	for {
+		found, err := c.positionsOnce(ctx, l, at, committed, spots)
+		if err == nil || !movedAway(err) || time.Now().After(deadline) {
+			return found, err
+		}
+		if !pause(ctx, lookPause) {
+			return nil, context.Cause(ctx)
+		}
+		var names []string
+		for _, s := range spots {
+			if !slices.Contains(names, s.topic) {
+				names = append(names, s.topic)
+			}
+		}
+		if l, err = c.look(ctx, names...); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// movedAway says that a broker does not lead a partition, or does not know yet that it
+// does.
+func movedAway(err error) bool {
+	var e kafkago.Error
+	return errors.Is(err, errNoLeader) || errors.As(err, &e) && elsewhere(e)
+}
+
+func (c *cluster) positionsOnce(ctx context.Context, l *layout, at int64, committed bool, spots []spot) (map[spot]int64, error) {
 	byLeader := map[*conn][]spot{}
 	for _, s := range spots {
 		k, err := c.leader(ctx, l, s.topic, s.partition)

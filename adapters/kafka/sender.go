@@ -147,8 +147,6 @@ func (s *sender) exchange(ctx context.Context) error {
 	return nil
 }
 
-var errNoLeader = errors.New("it has no leader at the moment")
-
 // answers deals with what the leader said of each batch.
 func (s *sender) answers(ctx context.Context) error {
 	var retry []*partition
@@ -262,10 +260,10 @@ func (p *partition) lookedUp(found *layout) error {
 func unwell(e kafkago.Error) bool {
 	switch e {
 	case kafkago.RequestTimedOut, kafkago.BrokerNotAvailable, kafkago.NetworkException, kafkago.NotEnoughReplicas,
-		kafkago.NotEnoughReplicasAfterAppend, kafkago.ThrottlingQuotaExceeded, kafkago.InvalidMessage:
+		kafkago.NotEnoughReplicasAfterAppend, kafkago.ThrottlingQuotaExceeded, kafkago.InvalidMessage, kafkago.ListenerNotFound:
 		return true
 	}
-	return movedOn(e)
+	return elsewhere(e)
 }
 
 // said is what a leader's answer says in words.

@@ -93,6 +93,8 @@ type sink struct {
 
 var (
 	_ bridge.SinkOpener = (*SinkOpener)(nil)
+	_ bridge.Checker    = (*SinkOpener)(nil)
+	_ bridge.Sited      = (*SinkOpener)(nil)
 	_ bridge.Sink       = (*sink)(nil)
 	_ bridge.Router     = (*sink)(nil)
 	_ bridge.Recaller   = (*sink)(nil)

@@ -5,19 +5,33 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// look asks for the layout, and picks the topics of it that are tapped, by name.
+// look asks for the layout, and picks the topics of it that are tapped, by name. A broker
+// hears of a topic a moment after it was made, so one that is not there is asked for
+// again.
 func (o *SourceOpener) look(ctx context.Context, c *cluster) (*layout, []*topicLayout, error) {
-	l, err := c.look(ctx, o.config.Topics...) // all for a pattern
-	if err != nil {
-		return nil, nil, err
+	deadline := time.Now().Add(missingFor)
+	for {
+		l, err := c.look(ctx, o.config.Topics...) // all for a pattern
+		if err != nil {
+			return nil, nil, err
+		}
+		topics, err := o.pick(l)
+		if err == nil || time.Now().After(deadline) {
+			return l, topics, err
+		}
+		if !pause(ctx, lookPause) {
+			return nil, nil, context.Cause(ctx)
+		}
 	}
-	topics, err := o.pick(l)
-	return l, topics, err
 }
+
+// missingFor is how long a topic has to be missing until it is taken for not there.
+const missingFor = 2 * time.Second
 
 // pick gives the topics of a layout that are tapped, by name. One that is named and
 // not there is a Fatal.

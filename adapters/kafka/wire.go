@@ -87,6 +87,15 @@ func (c *cursor) plain32() int { return int(c.int32()) }
 // text is a string, nullable or not; nil is null.
 func (c *cursor) text() []byte { return c.octets(c.length(c.plain16)) }
 
+// name is a string that is never null.
+func (c *cursor) name() []byte {
+	v := c.text()
+	if v == nil {
+		c.take(-1)
+	}
+	return v
+}
+
 // bytes is the type BYTES, RECORDS included; nil is null.
 func (c *cursor) bytes() []byte { return c.octets(c.length(c.plain32)) }
 
@@ -99,7 +108,7 @@ func (c *cursor) octets(n int) []byte {
 
 // count is an array's number of entries, each of which takes at least least
 // octets, so that a made-up count is refused before anything is done for it. A
-// null array has none.
+// null array has none, whether or not it may be null.
 func (c *cursor) count(least int) int {
 	n := c.length(c.plain32)
 	if n < -1 || n > len(c.b)/least {

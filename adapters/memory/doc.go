@@ -40,7 +40,8 @@
 //
 // # Mapping
 //
-// All of a Message is carried natively. A message without Time that arrives
+// All of a Message is carried natively, with the relay added to those that carried
+// it. A message without Time that arrives
 // through Put gets the broker's time; one without Origin gets, when it is
 // received, the origin memory/CLUSTER/STREAM/INCARNATION/shard/position.
 package memory

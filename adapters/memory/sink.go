@@ -40,7 +40,7 @@ func (o *SinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &sink{broker: o.broker, stream: s, id: o.id, config: o.config}
+	opened := &sink{broker: o.broker, stream: s, origin: s.origin, id: o.id, config: o.config}
 	if o.config.Routed {
 		return routedSink{opened, s.Partitions()}, nil
 	}
@@ -63,7 +63,8 @@ type laneState struct {
 
 type sink struct {
 	broker *Broker
-	stream *Stream // guarded by mu
+	origin *bridge.Stream // of what comes from the stream
+	stream *Stream        // guarded by mu
 	id     string
 	config SinkConfig
 	mu     sync.Mutex
@@ -297,7 +298,7 @@ func (l *lane) store(msgs []*bridge.Message) (int, error) {
 		} else if p.Position = st.repeat(m, now, l.config.Suppresses); p.Position > 0 {
 			p.Repeat = true
 		} else {
-			st.store(m, l.state)
+			st.store(m, l.state).Via = m.AppendVia(l.state.id.relay)
 			p.Position = st.log.last
 			l.last, l.state.last = p.Position, p.Position
 		}

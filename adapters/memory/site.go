@@ -16,6 +16,18 @@ func (o *SinkOpener) Site(ctx context.Context) (bridge.Site, error) {
 	return o.broker.site(ctx, o.config.Stream)
 }
 
+// Names is as bridge.Named says.
+func (o *SourceOpener) Names() []string { return []string{"stream " + o.config.Stream} }
+
+// Names is as bridge.Named says.
+func (o *SinkOpener) Names() []string { return []string{"stream " + o.config.Stream} }
+
+// Loops is as bridge.Looper says.
+func (s *sink) Loops(m *bridge.Message) bool {
+	from, to := m.Origin.Stream, s.origin
+	return from == to || from != nil && *from == *to
+}
+
 // AcceptsRecreated says that the relay may go on where its target was made anew.
 func (o *SinkOpener) AcceptsRecreated() bool { return o.config.Recreated }
 

@@ -56,14 +56,15 @@ func (o *SinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 		conn.Close()
 		return nil, err
 	}
-	s.spare, s.created = conn, t.created
+	s.spare, s.created, s.origin = conn, t.created, t.origin
 	return s, nil
 }
 
 // A sink opens lanes, each with a connection of its own.
 type sink struct {
 	opener  *SinkOpener
-	created time.Time // of the stream, when the sink was opened
+	created time.Time      // of the stream, when the sink was opened
+	origin  *bridge.Stream // of what comes from it
 
 	mu     sync.Mutex // guards what follows; not held across I/O
 	spare  *connection
@@ -74,6 +75,7 @@ type sink struct {
 // target is what a session has to know of the stream.
 type target struct {
 	created  time.Time
+	origin   *bridge.Stream
 	last     uint64 // the newest sequence
 	first    uint64
 	maxMsg   int      // the largest message with its headers; 0 is what the server takes
@@ -99,7 +101,7 @@ func (s *sink) look(ctx context.Context, conn *connection) (target, error) {
 	if wrong, hint := unfit(&info.Config, c); wrong != "" {
 		return target{}, bridge.Fatal(fmt.Errorf("%s: %s: stream %s: %s", Kind, conn.system.name, c.Stream, wrong), hint)
 	}
-	t := target{created: info.Created, last: info.State.LastSeq, first: info.State.FirstSeq, maxMsg: max(0, int(info.Config.MaxMsgSize))}
+	t := target{created: info.Created, origin: originOf(info), last: info.State.LastSeq, first: info.State.FirstSeq, maxMsg: max(0, int(info.Config.MaxMsgSize))}
 	if reachOf(c.template, info.Config.Subjects) != reachAll {
 		t.subjects = info.Config.Subjects
 	}

@@ -36,12 +36,14 @@ func (o *coreSinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &coreSink{opener: o, spare: conn}, nil
+	return &coreSink{opener: o, spare: conn, cluster: conn.ConnectedClusterName(), server: conn.ConnectedServerId()}, nil
 }
 
 // A coreSink opens lanes, each with a connection of its own.
 type coreSink struct {
-	opener *coreSinkOpener
+	opener  *coreSinkOpener
+	cluster string // as the server said when the sink was opened
+	server  string
 
 	mu     sync.Mutex // guards what follows; not held across I/O
 	spare  *connection

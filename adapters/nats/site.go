@@ -38,20 +38,52 @@ func (o *SinkOpener) Site(ctx context.Context) (bridge.Site, error) {
 // Site is as bridge.Sited says.
 func (o *coreSourceOpener) Site(ctx context.Context) (bridge.Site, error) {
 	return o.system.site(ctx, o.id, func(c *connection) (bridge.Site, error) {
-		site := bridge.Site{System: siteSystem(c.ConnectedClusterName())}
-		for _, s := range o.config.Subjects {
-			site.Names = append(site.Names, "subject "+s)
-		}
-		slices.Sort(site.Names)
-		return site, nil
+		return bridge.Site{System: siteSystem(c.ConnectedClusterName()), Names: o.Names()}, nil
 	})
 }
 
 // Site is as bridge.Sited says.
 func (o *coreSinkOpener) Site(ctx context.Context) (bridge.Site, error) {
 	return o.system.site(ctx, o.id, func(c *connection) (bridge.Site, error) {
-		return bridge.Site{System: siteSystem(c.ConnectedClusterName()), Names: []string{"subject " + wildcard(o.config.template)}}, nil
+		return bridge.Site{System: siteSystem(c.ConnectedClusterName()), Names: o.Names()}, nil
 	})
+}
+
+// Names is as bridge.Named says.
+func (o *SourceOpener) Names() []string { return []string{"stream " + o.config.Stream} }
+
+// Names is as bridge.Named says.
+func (o *SinkOpener) Names() []string { return []string{"stream " + o.config.Stream} }
+
+// Names is as bridge.Named says.
+func (o *coreSourceOpener) Names() []string {
+	var names []string
+	for _, s := range o.config.Subjects {
+		names = append(names, "subject "+s)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Names is as bridge.Named says.
+func (o *coreSinkOpener) Names() []string { return []string{"subject " + wildcard(o.config.template)} }
+
+// Loops is as bridge.Looper says. A stream is known by its name and the nanosecond in
+// which it was created, whichever cluster keeps it now.
+func (s *sink) Loops(m *bridge.Message) bool {
+	from := m.Origin.Stream
+	return from != nil && from.System == Kind && from.Name == s.origin.Name && from.Incarnation == s.origin.Incarnation
+}
+
+// Loops is as bridge.Looper says: the message was heard on the subject that it would
+// be published to. Servers without a cluster have no name in common.
+func (s *coreSink) Loops(m *bridge.Message) bool {
+	from := m.Origin.Stream
+	if from == nil || from.System != Kind || from.Name != coreName || from.Cluster != s.cluster || s.cluster == "" && from.Incarnation != s.server {
+		return false
+	}
+	subject, err := s.opener.config.template.Append(nil, m, appendSubject)
+	return err == nil && m.Address.Space == "" && m.Address.Name == string(subject)
 }
 
 // AcceptsRecreated says that the configuration lets the relay go on where its

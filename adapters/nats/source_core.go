@@ -47,6 +47,9 @@ type coreSource struct {
 	count   uint64
 }
 
+// coreName is what origins call everything that is published without JetStream.
+const coreName = "core"
+
 // Open subscribes.
 func (o *coreSourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 	conn, err := o.system.connect(ctx, "crossfade "+o.id.String()+" source")
@@ -55,7 +58,7 @@ func (o *coreSourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 	}
 	s := &coreSource{
 		conn: conn, arrived: make(chan *nats.Msg, 64), closing: make(chan struct{}),
-		stream: &bridge.Stream{System: Kind, Cluster: conn.ConnectedClusterName(), Name: "core", Incarnation: conn.ConnectedServerId()},
+		stream: &bridge.Stream{System: Kind, Cluster: conn.ConnectedClusterName(), Name: coreName, Incarnation: conn.ConnectedServerId()},
 	}
 	for _, subject := range o.config.Subjects {
 		sub, err := conn.Subscribe(subject, s.arrive)

@@ -41,6 +41,7 @@ type session struct {
 // A broker is what the server says of itself.
 type broker struct {
 	cluster string
+	origin  string // the cluster as origins name it: with the vhost, but for the default one
 	version string
 	major   int
 }
@@ -84,7 +85,7 @@ func (s *system) connect(ctx context.Context, what string) (*session, error) {
 		}
 		return nil, setupError(what+": connect to "+s.address, err)
 	}
-	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout, setup: s.settings.SetupTimeout}
+	n := &session{conn: conn, sock: sock, broker: brokerOf(conn.Properties, s.uri.Vhost), what: what, user: s.uri.Username, wait: s.settings.ConfirmTimeout, setup: s.settings.SetupTimeout}
 	n.watchBlocked()
 	s.major.Store(int32(n.broker.major))
 	if s.connected != nil {
@@ -123,9 +124,12 @@ func (s *system) dial(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
-func brokerOf(properties amqp.Table) broker {
+func brokerOf(properties amqp.Table, vhost string) broker {
 	b := broker{}
 	b.cluster, _ = properties["cluster_name"].(string)
+	if b.origin = b.cluster; vhost != "/" {
+		b.origin += "/" + vhost
+	}
 	b.version, _ = properties["version"].(string)
 	major, _, _ := strings.Cut(b.version, ".")
 	b.major, _ = strconv.Atoi(major)

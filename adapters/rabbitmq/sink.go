@@ -65,10 +65,12 @@ func (o *sinkOpener) Describe() string { return o.target.describe() }
 
 // Open makes sure that the target is there and of the type that the traits go by.
 func (o *sinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
+	s := &sink{opener: o}
 	err := o.system.setUp(ctx, o.id.String()+" look at "+o.target.describe(), func(_ context.Context, n *session) error {
 		if err := o.verify(n); err != nil {
 			return err
 		}
+		s.cluster = n.broker.origin
 		o.limit.assume(n.broker.maxMessage())
 		n.close()
 		return nil
@@ -76,7 +78,6 @@ func (o *sinkOpener) Open(ctx context.Context) (bridge.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{opener: o}
 	if o.target.kind == typeStream {
 		return &streamSink{s}, nil
 	}
@@ -105,13 +106,17 @@ func (o *sinkOpener) verify(n *session) error {
 }
 
 // A sink has no connection of its own: every lane has one.
-type sink struct{ opener *sinkOpener }
+type sink struct {
+	opener  *sinkOpener
+	cluster string // as origins name it
+}
 
 // A streamSink can read back what was placed.
 type streamSink struct{ *sink }
 
 var (
 	_ bridge.Sink     = (*sink)(nil)
+	_ bridge.Looper   = (*sink)(nil)
 	_ bridge.Recaller = (*streamSink)(nil)
 )
 

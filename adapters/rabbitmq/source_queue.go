@@ -50,7 +50,7 @@ var (
 func (o *sourceOpener) openQueue(n *session, queue, incarnation string) (*queueSource, error) {
 	s := &queueSource{
 		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}),
-		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: queue, Incarnation: incarnation}, counts: time.Now},
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: queue, Incarnation: incarnation}, counts: time.Now},
 	}
 	s.intake.limit(o.overflowed)
 	ch, id, err := n.channel(s.intake)

@@ -53,7 +53,7 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, tap, stre
 	}
 	s := &streamSource{
 		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
-		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.cluster, Name: tap, Incarnation: p.incarnation, Replayable: true}},
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: tap, Incarnation: p.incarnation, Replayable: true}},
 	}
 	if s.reader, err = n.readStream(tap, int64(p.positions.next), o.prefetch()); err != nil {
 		return nil, err

@@ -82,11 +82,11 @@ func (o *sourceOpener) exactly(ctx context.Context, n *session, offset, end uint
 // ofThisStream makes sure that an origin is of the stream that is read. Its
 // incarnation is a relay's own word for it, so it does not count.
 func (o *sourceOpener) ofThisStream(n *session, start bridge.Start) error {
-	if s := start.Stream; s.System == Kind && s.Cluster == n.broker.cluster && s.Name == o.tap {
+	if s := start.Stream; s.System == Kind && s.Cluster == n.broker.origin && s.Name == o.tap {
 		return nil
 	}
 	return bridge.Fatal(fmt.Errorf("rabbitmq: start: %s names a message of %s %s, %s; this is rabbitmq %s, %s",
-		printable(start.String()), start.Stream.System, printable(start.Stream.Cluster), printable(start.Stream.Name), n.broker.cluster, o.tap),
+		printable(start.String()), start.Stream.System, printable(start.Stream.Cluster), printable(start.Stream.Name), n.broker.origin, o.tap),
 		"An origin is a position in the stream that it names, and in no copy of it.")
 }
 

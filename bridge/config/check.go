@@ -51,6 +51,33 @@ func (l *loader) check(c *Config) {
 		}
 		files[r.ParkFile] = r.Name
 	}
+	for i, r := range c.Relays {
+		if at := fmt.Sprintf("relays[%d].reverse_of", i); r.ReverseOf != "" && !l.failedWithin(at) {
+			l.checkReverse(at, c, r)
+		}
+	}
+}
+
+// checkReverse looks whether the relay is the way back of the one that it names.
+func (l *loader) checkReverse(at string, c *Config, r *Relay) {
+	first := c.Relay(r.ReverseOf)
+	switch {
+	case first == nil:
+		var names []string
+		for _, other := range c.Relays {
+			if other != r {
+				names = append(names, other.Name)
+			}
+		}
+		l.failAt(at, "there is no relay %q%s", bridge.Printable(r.ReverseOf, 64), didYouMean(r.ReverseOf, names))
+	case first == r:
+		l.failAt(at, "names the relay itself; want the relay whose way back this one is")
+	case first.ReverseOf == r.Name:
+		l.failAt(at, "relays %s and %s name each other; only the one that is the way back names the other", first.Name, r.Name)
+	case first.From.System != r.To.System || first.To.System != r.From.System:
+		l.failAt(at, "relay %s leads from %s to %s, so its way back leads from %s to %s, and not from %s to %s",
+			first.Name, first.From.System, first.To.System, first.To.System, first.From.System, r.From.System, r.To.System)
+	}
 }
 
 func (l *loader) checkLayers(c *Config) {

@@ -62,8 +62,11 @@ type Relay struct {
 	// journals. A relative path is relative to the folder of the file.
 	ParkFile string `yaml:"park_file"`
 	// Order is "key" (default), or "none" for a source that has no order to keep.
-	Order  string `yaml:"order"`
-	Limits Limits `yaml:"limits"`
+	Order string `yaml:"order"`
+	// ReverseOf names the relay whose way back this one is: what came by the one is
+	// not sent by the other.
+	ReverseOf string `yaml:"reverse_of"`
+	Limits    Limits `yaml:"limits"`
 
 	// Identity, Source and Sink are what the blocks were made into.
 	Identity bridge.Identity     `yaml:"-"`

@@ -63,6 +63,7 @@ type Counts struct {
 	Suppressed uint64 `json:"suppressed"`
 	Parked     uint64 `json:"parked"`
 	Expired    uint64 `json:"expired"`
+	Looped     uint64 `json:"looped"`
 	GivenBack  uint64 `json:"given_back"`
 	InFlight   uint64 `json:"in_flight"`
 }
@@ -96,7 +97,7 @@ func Summarise(r *telemetry.Reading) Relay {
 		State: r.State(), Why: r.Why(), Since: r.Since, Ready: r.Ready(),
 		Counts: Counts{
 			Received: c.Received, Placed: c.Placed, Suppressed: c.Suppressed, Parked: c.Parked,
-			Expired: c.Expired, GivenBack: c.GivenBack, InFlight: c.InFlight,
+			Expired: c.Expired, Looped: c.Looped, GivenBack: c.GivenBack, InFlight: c.InFlight,
 		},
 		Lag: Lag{
 			Messages: r.Lag.Messages, MessagesBound: r.Lag.MessagesBound,

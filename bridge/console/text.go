@@ -56,7 +56,7 @@ func asides(r *Relay) string {
 		n    uint64
 	}{
 		{"suppressed", r.Counts.Suppressed}, {"parked", r.Counts.Parked}, {"expired", r.Counts.Expired},
-		{"given back", r.Counts.GivenBack}, {"without key", r.KeyMissing},
+		{"looped", r.Counts.Looped}, {"given back", r.Counts.GivenBack}, {"without key", r.KeyMissing},
 	} {
 		if a.n > 0 {
 			parts = append(parts, a.name+" "+grouped(a.n))

@@ -117,7 +117,7 @@ systems:
 
 func (d *drafting) draft(name string, relays []relay) (Draft, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, head, name)
+	fmt.Fprintf(&b, head, quoted(name))
 	for _, s := range []*Side{d.from, d.to} {
 		fmt.Fprintf(&b, "  - name: %s\n    kind: %s\n", s.Name, s.Kind)
 		lines(&b, "    ", s.Settings)
@@ -153,7 +153,7 @@ func (d *drafting) relay(b *strings.Builder, r *relay) {
 	for _, note := range r.notes {
 		comment(b, "  # ", note)
 	}
-	fmt.Fprintf(b, "  - name: %s\n    from:\n      system: %s\n", r.name, d.from.Name)
+	fmt.Fprintf(b, "  - name: %s\n    from:\n      system: %s\n", quoted(r.name), d.from.Name)
 	lines(b, "      ", r.from)
 	fmt.Fprintf(b, "    to:\n      system: %s\n", d.to.Name)
 	lines(b, "      ", r.to)

@@ -47,7 +47,7 @@ func toNATS(d *drafting, r *relay) {
 		prefix = strings.ToLower(d.free(prefix, func(p string) bool { return taken(d.to, p) }))
 	}
 	r.to = []string{
-		"stream: " + strings.ToUpper(prefix),
+		"stream: " + quoted(strings.ToUpper(prefix)),
 		"# One subject for each routing key; its dots stay, so wildcards still work.",
 		`subject: "` + prefix + `.{address}"`,
 	}

@@ -44,6 +44,14 @@ func siteOf(ctx context.Context, opener any) (site bridge.Site, known bool, err 
 	return site, true, err
 }
 
+// namesOf is what an opener reads or writes, as far as its settings tell.
+func namesOf(opener any) []string {
+	if n, ok := opener.(bridge.Named); ok {
+		return n.Names()
+	}
+	return nil
+}
+
 // acceptsRecreated says whether a relay may go on where that side was made anew.
 func acceptsRecreated(opener any) bool {
 	r, ok := opener.(bridge.Recreatable)

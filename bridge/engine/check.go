@@ -45,7 +45,7 @@ func Check(ctx context.Context, c *config.Config) []RelayFinding {
 		out = append(out, promises(r)...)
 	}
 	out = append(out, orphans(ctx, c)...)
-	return append(out, loops(c.Relays)...)
+	return append(out, loops(c)...)
 }
 
 // checkSide asks one side, which may not know how to look.

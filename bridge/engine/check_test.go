@@ -68,7 +68,7 @@ func TestCheck(t *testing.T) {
 		level       bridge.Level
 	}{
 		{"good", "there, with 3 messages", bridge.Pass},
-		{"good", "relays lead from old back to old", bridge.Warn},
+		{"good", "writes to what it reads, stream S of old", bridge.Fail},
 		{"bad", "absent", bridge.Fail},
 		{"bad", "relays lead from new back to old", bridge.Warn},
 		{"back", "it cannot be read back", bridge.Warn},

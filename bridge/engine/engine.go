@@ -51,6 +51,11 @@ func New(c *config.Config, o Options) (*Engine, error) {
 			}
 		}
 	}
+	for _, f := range loops(c) {
+		if f.Level == bridge.Fail {
+			refused = append(refused, f)
+		}
+	}
 	if len(refused) > 0 {
 		return nil, refused
 	}
@@ -59,7 +64,7 @@ func New(c *config.Config, o Options) (*Engine, error) {
 		kinds[s.Name] = s.Kind
 	}
 	for _, r := range c.Relays {
-		x, err := assemble(r, kinds, o.Log)
+		x, err := assemble(r, kinds, reversed(c, r), o.Log)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.Place, err)
 		}

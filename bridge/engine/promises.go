@@ -108,41 +108,6 @@ func (p *promiser) parking() {
 	}
 }
 
-// loops names the relays by which messages may come back to where they were.
-func loops(relays []*config.Relay) []RelayFinding {
-	next := map[string][]string{}
-	for _, r := range relays {
-		next[r.From.System] = append(next[r.From.System], r.To.System)
-	}
-	var out []RelayFinding
-	for _, r := range relays {
-		if reaches(next, r.To.System, r.From.System, map[string]bool{}) {
-			out = append(out, RelayFinding{r.Name, "", false, bridge.Finding{
-				Level: bridge.Warn, Subject: r.From.System + " → " + r.To.System,
-				Text: "relays lead from " + r.To.System + " back to " + r.From.System,
-				Hint: "See that what the one writes is not what the other reads, or messages go round for ever.",
-			}})
-		}
-	}
-	return out
-}
-
-func reaches(next map[string][]string, from, to string, seen map[string]bool) bool {
-	if from == to {
-		return true
-	}
-	if seen[from] {
-		return false
-	}
-	seen[from] = true
-	for _, n := range next[from] {
-		if reaches(next, n, to, seen) {
-			return true
-		}
-	}
-	return false
-}
-
 // A Refusal is why a configuration cannot be run, with every reason in it.
 type Refusal []RelayFinding
 

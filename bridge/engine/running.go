@@ -30,7 +30,7 @@ type running struct {
 }
 
 // assemble makes a relay out of its configuration.
-func assemble(c *config.Relay, kinds map[string]string, log *slog.Logger) (*running, error) {
+func assemble(c *config.Relay, kinds map[string]string, reverse []string, log *slog.Logger) (*running, error) {
 	traits := c.Source.Traits()
 	identifier, err := identify.New(identify.Spec{Key: c.Key, ID: c.ID}, traits)
 	if err != nil {
@@ -49,7 +49,7 @@ func assemble(c *config.Relay, kinds map[string]string, log *slog.Logger) (*runn
 		Identity: c.Identity,
 		Source:   r.open, SourceTraits: traits,
 		Sink: r.openSink, SinkTraits: c.Sink.Traits(),
-		Identify: identifier.Identify,
+		Identify: identifier.Identify, Reverse: reverse,
 		Limits: relay.Limits{
 			Debt: c.Limits.Debt, Bytes: int(c.Limits.Bytes), Window: c.Limits.Window, Batch: c.Limits.Batch, Parked: c.Limits.Parked,
 			Drain: c.Limits.Drain, Backoff: c.Limits.Backoff, BackoffMax: c.Limits.BackoffMax,
@@ -116,7 +116,7 @@ func (r *running) run(ctx context.Context, log *slog.Logger) error {
 	stop()
 	wg.Wait()
 	c := r.relay.Snapshot().Counts
-	log = log.With("received", c.Received, "placed", c.Placed, "suppressed", c.Suppressed, "parked", c.Parked, "expired", c.Expired, "given_back", c.GivenBack)
+	log = log.With("received", c.Received, "placed", c.Placed, "suppressed", c.Suppressed, "parked", c.Parked, "expired", c.Expired, "looped", c.Looped, "given_back", c.GivenBack)
 	if err != nil {
 		log.Error("failed", "cause", config.RedactURLs(err.Error()), "hint", bridge.HintOf(err))
 	} else {

@@ -42,6 +42,7 @@ type item struct {
 	Time       *time.Time    `json:"time,omitempty"`
 	Expires    *time.Time    `json:"expires,omitempty"`
 	Origin     string        `json:"origin,omitempty"`
+	Via        string        `json:"via,omitempty"`
 	NullBody   bool          `json:"null_body,omitempty"`
 
 	body []byte
@@ -67,7 +68,7 @@ func itemOf(p *bridge.Parked) *item {
 		At: p.At, Reason: p.Reason, Cause: p.Cause, Shard: p.Shard, Hold: p.Hold,
 		Key: []byte(m.Key), ID: m.ID.Text(m.Key),
 		Space: []byte(m.Address.Space), Name: []byte(m.Address.Name), Partition: m.Address.Partition,
-		Origin: m.Origin.String(), NullBody: m.Body == nil, body: m.Body,
+		Origin: m.Origin.String(), Via: m.Via, NullBody: m.Body == nil, body: m.Body,
 	}
 	if !m.Time.IsZero() {
 		out.Time = &m.Time
@@ -101,6 +102,7 @@ func (in *item) parked() (*bridge.Parked, error) {
 			return nil, fmt.Errorf("park: record: %w", err)
 		}
 	}
+	m.Via = in.Via
 	if in.Time != nil {
 		m.Time = *in.Time
 	}

@@ -168,8 +168,12 @@ func (p *Plan) unmatched(item *Item, there *bridge.Topology, w *Wanted) {
 		return
 	}
 	for _, n := range item.Names {
+		names := []bridge.Pattern{n.Names}
+		if item.Object.Role == bridge.RoleLog {
+			names = natsFilters(n.Names)
+		}
 		switch {
-		case n.Names.CoveredBy(takes):
+		case !slices.ContainsFunc(names, func(p bridge.Pattern) bool { return !p.CoveredBy(takes) }):
 		case !slices.ContainsFunc(takes, n.Names.Overlaps):
 			p.Routes = append(p.Routes, Route{n.Relay, n.Route, "nothing at " + describe(&item.Object) + " takes the names that it gets (" + nameText(item, n.Names) + "): its messages are parked"})
 		case n.tapped:

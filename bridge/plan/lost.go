@@ -7,16 +7,16 @@ import (
 // lost says what it means that an object has no counterpart of a setting; nothing
 // where it means nothing to applications.
 func lost(s bridge.Setting, from, to *bridge.Object, kind string) string {
-	if s.Meaning == bridge.MeaningTuning {
+	if s.Meaning == bridge.MeaningTuning || s.Meaning == bridge.MeaningWindow && s.N == usualWindow {
 		return ""
-	}
-	if t := special[kind][s.Meaning]; t != "" {
-		return t
 	}
 	if from.Role == bridge.RoleQueue && to.Role != bridge.RoleQueue {
 		if t := ofQueue[s.Meaning]; t != "" {
 			return t
 		}
+	}
+	if t := special[kind][s.Meaning]; t != "" {
+		return t
 	}
 	if from.Role == bridge.RoleLog && to.Role == bridge.RoleQueue {
 		if t := ofLog[s.Meaning]; t != "" {

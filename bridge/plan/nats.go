@@ -21,11 +21,11 @@ func natsWants(k *work) {
 	}
 	stream := t.Object
 	stream.Takes = k.subjects()
-	set(&stream, bridge.Setting{Meaning: bridge.MeaningWindow, Name: "duplicate_window", Value: (2 * time.Minute).String(), N: int64(2 * time.Minute)})
+	set(&stream, bridge.Setting{Meaning: bridge.MeaningWindow, Name: "duplicate_window", Value: time.Duration(usualWindow).String(), N: usualWindow})
 	for i := range k.scope.places {
 		k.carry(&k.scope.places[i], &stream)
 	}
-	if age, ok := stream.Setting(bridge.MeaningAge); ok && age.N < int64(2*time.Minute) {
+	if age, ok := stream.Setting(bridge.MeaningAge); ok && age.N < usualWindow {
 		set(&stream, bridge.Setting{Meaning: bridge.MeaningWindow, Name: "duplicate_window", Value: age.Value, N: age.N})
 	}
 	if slices.Contains(stream.Takes, natsAll) {
@@ -39,6 +39,9 @@ func natsWants(k *work) {
 		k.consumer(&k.scope.readers[i], names[i], &stream)
 	}
 }
+
+// usualWindow is for how long a stream knows repeats by itself, in nanoseconds.
+const usualWindow = int64(2 * time.Minute)
 
 // natsAll is ">".
 const natsAll bridge.Pattern = "*.#"

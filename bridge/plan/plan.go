@@ -237,7 +237,8 @@ func (k *work) names(target *bridge.Object) {
 		}
 	}
 	for _, f := range k.scope.flows {
-		add(f, "what the tap reads, "+string(f.takes), true)
+		all := cmp.Or(shown(k.relay.Incumbent.Kind, f.takes), "everything")
+		add(f, "what the tap reads: "+all, true)
 	}
 	for i := range k.scope.readers {
 		r := &k.scope.readers[i]

@@ -38,7 +38,10 @@ type route struct {
 // String is the route in a few words.
 func (t *route) text(to *bridge.Object) string {
 	s := describe(t.of)
-	if t.key != "" {
+	switch {
+	case t.key != "" && t.of.Role == bridge.RoleLog:
+		s += ", filter " + t.key
+	case t.key != "":
 		s += ", key " + t.key
 	}
 	for _, a := range t.arguments {
@@ -185,7 +188,7 @@ func (s *scope) beside(r *Relay, tapped *bridge.Object) {
 		}
 		for _, f := range filters {
 			for _, takes := range within(tapped, f) {
-				s.read(o, route{flow: flow{"", takes}, of: tapped, key: shown(f)})
+				s.read(o, route{flow: flow{"", takes}, of: tapped, key: shown(r.Incumbent.Kind, f)})
 			}
 		}
 	}
@@ -204,10 +207,14 @@ func within(log *bridge.Object, filter bridge.Pattern) (out []bridge.Pattern) {
 	return out
 }
 
-// shown is a filter in a sentence; nothing for one that lets all through.
-func shown(p bridge.Pattern) string {
+// shown is a filter in the words of its system; nothing for one that lets all
+// through.
+func shown(kind string, p bridge.Pattern) string {
 	if p == bridge.AnyName {
 		return ""
+	}
+	if subject, ok := p.Subject(); ok && kind == "nats" {
+		return subject
 	}
 	return string(p)
 }
@@ -249,7 +256,7 @@ func (k *work) unread() {
 				routes = append(routes, t)
 			case Differs:
 				routes = append(routes, t)
-				k.miss(t.text(&r.object), "the tap reads only a part of it: bind the tap with the same key, or what is outside does not reach the candidate")
+				k.miss(t.text(&r.object), "the tap reads only a part of it: what is outside does not reach the candidate, unless the tap is widened")
 			default:
 				k.miss(t.text(&r.object), "the tap does not read it: nothing of it reaches the candidate")
 			}

@@ -32,6 +32,10 @@ type Config struct {
 	// Hold parks the later messages of a key behind a parked one. // I2
 	Hold bool
 
+	// Reverse names the relays, as Identity.String, whose way back this one is or
+	// whose way it has for its way back: what they carried is not sent on.
+	Reverse []string
+
 	Limits Limits
 	Log    *slog.Logger
 }
@@ -132,6 +136,7 @@ func New(cfg Config) (*Relay, error) {
 		turn: make(chan struct{}, 1), look: make(chan struct{}, 1), retried: make(chan struct{}, 1),
 	}
 	r.turn <- struct{}{}
+	r.own = append([]string{cfg.Identity.String()}, cfg.Reverse...)
 	r.debtLimit, r.recallCount = debt, recall
 	r.ledger.init(debt, cfg.Limits)
 	return r, nil

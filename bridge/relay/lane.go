@@ -33,6 +33,8 @@ type lane struct {
 	moved     bool  // something was settled in this session
 	link      link
 
+	looper bridge.Looper // the session's sink; nil where it knows of no loops
+
 	wake chan struct{} // there is something to look at
 	out  []*bridge.Message
 }
@@ -98,6 +100,7 @@ func (l *lane) session(ctx context.Context) (moved bool, err error) {
 		err = l.r.hold(ctx)
 	}
 	if err == nil {
+		l.looper, _ = sink.(bridge.Looper)
 		l.opened()
 		err = l.pump(ctx, target)
 	}
@@ -250,6 +253,10 @@ func (l *lane) fill() ([]refusal, error) {
 		if fresh {
 			if now.IsZero() && !e.d.Expires.IsZero() {
 				now = time.Now()
+			}
+			if l.loops(&e) {
+				l.settle(&e, looped)
+				continue
 			}
 			if parking && l.isParked(&e) || !r.ledger.admit(&e, now) || !l.enter(&e) {
 				continue

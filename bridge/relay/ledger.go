@@ -48,6 +48,7 @@ const (
 	suppressed
 	parked
 	expired
+	looped
 	givenBack
 )
 
@@ -215,6 +216,8 @@ func (l *ledger) count(e *entry, how outcome) {
 		c.Parked++
 	case expired:
 		c.Expired++
+	case looped:
+		c.Looped++
 	case givenBack:
 		c.GivenBack++
 	}

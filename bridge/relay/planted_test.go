@@ -4,6 +4,7 @@ package relay_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -53,6 +54,17 @@ func TestRoutedHistoriesFindPlantedMistakes(t *testing.T) {
 			}
 			t.Error("not found in 100 histories")
 		})
+	}
+}
+
+// So is what goes round.
+func TestRingsFindPlantedMistakes(t *testing.T) {
+	defer bridge.Plant("")
+	bridge.Plant(bridge.BugLoopUnseen)
+	if lens, _ := ring(t, 5*time.Millisecond, "a", "b"); lens[0] <= 80 {
+		t.Errorf("not found: %v", lens)
+	} else {
+		t.Logf("found: 80 messages became %v", lens)
 	}
 }
 

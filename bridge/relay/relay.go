@@ -21,6 +21,7 @@ type Relay struct {
 	log         *slog.Logger
 	debtLimit   int
 	recallCount int
+	own         []string // whoever of these carried a message has had it at the target
 
 	mu         sync.Mutex // guards ledger, lanes' fields and what follows; never held across I/O
 	ledger     ledger

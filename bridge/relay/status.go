@@ -9,14 +9,14 @@ import (
 )
 
 // Counts are the terms of the law of conservation, since the process started:
-// Received = Placed + Suppressed + Parked + Expired + GivenBack + InFlight. // I5
+// Received = Placed + Suppressed + Parked + Expired + Looped + GivenBack + InFlight. // I5
 type Counts struct {
-	Received, Placed, Suppressed, Parked, Expired, GivenBack, InFlight uint64
+	Received, Placed, Suppressed, Parked, Expired, Looped, GivenBack, InFlight uint64
 }
 
 // Balanced says whether the law holds.
 func (c Counts) Balanced() bool {
-	return c.Received == c.Placed+c.Suppressed+c.Parked+c.Expired+c.GivenBack+c.InFlight
+	return c.Received == c.Placed+c.Suppressed+c.Parked+c.Expired+c.Looped+c.GivenBack+c.InFlight
 }
 
 // A State is what a relay is doing.

@@ -48,7 +48,7 @@ var Metrics = []Metric{
 	info("crossfade_relay_info", []string{"from", "from_kind", "to", "to_kind"},
 		"Always 1; the labels say which systems the relay connects."),
 
-	count("crossfade_relay_received_total", messages, "Received from the incumbent; the sum of the next five and of those in flight.",
+	count("crossfade_relay_received_total", messages, "Received from the incumbent; the sum of placed, suppressed, parked, expired, looped, given back and in flight.",
 		func(r *Reading) uint64 { return r.Counts.Received }),
 	count("crossfade_relay_placed_total", messages, "Confirmed by the candidate.",
 		func(r *Reading) uint64 { return r.Counts.Placed }),
@@ -64,6 +64,8 @@ var Metrics = []Metric{
 		func(r *Reading) (float64, bool) { return unix(r.ParkedSince) }),
 	count("crossfade_relay_expired_total", messages, "Expired before they were sent.",
 		func(r *Reading) uint64 { return r.Counts.Expired }),
+	count("crossfade_relay_looped_total", messages, "Not sent, because they come from the candidate itself.",
+		func(r *Reading) uint64 { return r.Counts.Looped }),
 	count("crossfade_relay_given_back_total", messages, "Returned to the incumbent by the end of a session; they are received again.",
 		func(r *Reading) uint64 { return r.Counts.GivenBack }),
 	gauge("crossfade_relay_in_flight_messages", messages, "Received and not yet settled.",

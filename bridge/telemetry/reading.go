@@ -124,7 +124,7 @@ type mark struct {
 	settled uint64
 }
 
-func settled(c relay.Counts) uint64 { return c.Placed + c.Suppressed + c.Parked + c.Expired }
+func settled(c relay.Counts) uint64 { return c.Placed + c.Suppressed + c.Parked + c.Expired + c.Looped }
 
 // Observe takes in a moment: a snapshot, and what the incumbent said or why it
 // did not. Call it about once a second.

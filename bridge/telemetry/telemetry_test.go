@@ -262,7 +262,7 @@ crossfade_relay_placed_total{relay="telemetry"} 7
 		}
 	}
 	sum := 0.0 // I5
-	for _, term := range []string{"placed_total", "suppressed_total", "parked_total", "expired_total", "given_back_total", "in_flight_messages"} {
+	for _, term := range []string{"placed_total", "suppressed_total", "parked_total", "expired_total", "looped_total", "given_back_total", "in_flight_messages"} {
 		sum += got["crossfade_relay_"+term]
 	}
 	if received := got["crossfade_relay_received_total"]; sum != received || sum == 0 {

@@ -172,7 +172,7 @@ func (o *origin) management(variable, address string) string {
 		return address
 	}
 	if !strings.Contains(password, "${") {
-		password = url.PathEscape(password) // as an address has it
+		password = strings.TrimPrefix(url.UserPassword("", password).String(), ":") // as an address has it
 	}
 	return scheme + "://" + user + ":" + o.secret(variable+"_MANAGEMENT_PASSWORD", password) + "@" + host
 }

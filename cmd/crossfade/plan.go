@@ -59,7 +59,7 @@ func planned(cmd *cobra.Command, c *config.Config, relays []*config.Relay, file 
 	case err != nil:
 		return failure{err}
 	case p.Missing() == 0 && !apply:
-		_, err = fmt.Fprintln(out, "\nNothing is missing.")
+		_, err = fmt.Fprintln(out, "\n"+complete(p))
 	case !apply:
 		_, err = fmt.Fprintf(out, "\nNothing was made. To make what is missing (%d): crossfade plan %s-c %s --apply\n", p.Missing(), strings.Join(append(names(relays, c), ""), " "), file)
 		err = errors.Join(err, errReported, errors.New("something is missing"))
@@ -70,6 +70,14 @@ func planned(cmd *cobra.Command, c *config.Config, relays []*config.Relay, file 
 		return failure{err}
 	}
 	return nil
+}
+
+// complete says that nothing is missing, and what it does not mean.
+func complete(p *plan.Plan) string {
+	if n := len(p.Routes); n > 0 {
+		return fmt.Sprintf("Nothing is missing. What does not arrive all the same stands above (%d).", n)
+	}
+	return "Nothing is missing."
 }
 
 // names are those of relays that are not all of them.
@@ -97,7 +105,7 @@ func applied(cmd *cobra.Command, c *config.Config, relays []*config.Relay, p *pl
 		return fmt.Errorf("%d objects are still missing, though nothing failed; crossfade plan lists them", n)
 	}
 	if before == 0 {
-		_, err = fmt.Fprintln(out, "\nNothing is missing.")
+		_, err = fmt.Fprintln(out, "\n"+complete(p))
 		return err
 	}
 	_, err = fmt.Fprintf(out, "\nMade what was missing (%d). It is yours: crossfade remove does not touch it.\n", before)
@@ -122,18 +130,19 @@ func writePlan(w io.Writer, p *plan.Plan) error {
 		{"No counterpart at the candidate:", func(t *tabwriter.Writer) {
 			for _, l := range p.Lost {
 				_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\n", l.Relay, plain(l.Object), plain(l.Setting))
-				_, _ = fmt.Fprintf(t, "\t→ %s\n", plain(l.Text))
+				sentence(t, "\t", l.Text)
 			}
 		}, len(p.Lost)},
 		{"Routes that do not arrive:", func(t *tabwriter.Writer) {
 			for _, r := range p.Routes {
 				_, _ = fmt.Fprintf(t, "  %s\t%s\n", r.Relay, plain(r.Route))
-				_, _ = fmt.Fprintf(t, "\t→ %s\n", plain(r.Text))
+				sentence(t, "\t", r.Text)
 			}
 		}, len(p.Routes)},
 		{"Not known:", func(t *tabwriter.Writer) {
 			for _, u := range p.Unseen {
-				_, _ = fmt.Fprintf(t, "  %s\t%s\n", u.System, plain(u.Text))
+				_, _ = fmt.Fprintf(t, "  %s\n", u.System)
+				sentence(t, "    ", u.Text)
 			}
 		}, len(p.Unseen)},
 	}
@@ -168,8 +177,27 @@ func writeStep(w io.Writer, s *plan.Step) {
 		_, _ = fmt.Fprintf(w, "\t\t\t\t%s\n", plain(more))
 	}
 	if s.Text != "" {
-		_, _ = fmt.Fprintf(w, "\t\t\t\t→ %s\n", plain(s.Text))
+		sentence(w, "\t\t\t\t", s.Text)
 	}
+}
+
+// sentenceWidth is how wide a sentence is below a row.
+const sentenceWidth = 88
+
+// sentence writes a sentence below a row, in lines that a terminal shows whole.
+func sentence(w io.Writer, indent, text string) {
+	line, begin := "", "→ "
+	end := func() {
+		_, _ = fmt.Fprintf(w, "%s%s%s\n", indent, begin, line) // Flush gives the error
+		line, begin = "", "  "
+	}
+	for _, word := range strings.Fields(plain(text)) {
+		if line != "" && len(line)+len(word) >= sentenceWidth {
+			end()
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	end()
 }
 
 // withWords are the settings of a step, in few lines.

@@ -103,12 +103,13 @@ func (s *Server) kafkaCommand() (*exec.Cmd, error) {
 // needs them: one that a typing error makes is found by nobody.
 func (s *Server) kafkaProperties() string {
 	client, controller := Address(s.Ports[0]), Address(s.Ports[1])
+	through, from := s.Detour()
 	return strings.Join([]string{
 		"node.id=1",
 		"process.roles=broker,controller",
-		"listeners=PLAINTEXT://" + client + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + client,
-		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"listeners=PLAINTEXT://" + client + ",CONTROLLER://" + controller + ",DETOUR://" + from,
+		"advertised.listeners=PLAINTEXT://" + client + ",DETOUR://" + through,
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT",
 		"controller.listener.names=CONTROLLER",
 		"controller.quorum.bootstrap.servers=" + controller,
 		"log.dirs=" + filepath.Join(s.Dir, "data"),
@@ -125,6 +126,11 @@ func (s *Server) kafkaProperties() string {
 		"auto.create.topics.enable=false",
 	}, "\n") + "\n"
 }
+
+// Detour is a second way to a Kafka, for a proxy of the test's: brokers tell clients
+// where they are, so a proxy has to be where they say. What comes through the
+// address from is told to connect to through, on which nobody listens but the proxy.
+func (s *Server) Detour() (through, from string) { return Address(s.Ports[3]), Address(s.Ports[2]) }
 
 // clusterID makes an ID for a cluster, as the storage tool's random-uuid does:
 // one that begins with a dash would be taken for an option.

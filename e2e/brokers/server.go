@@ -41,7 +41,7 @@ func (k Kind) ports() int {
 	case k.amqp():
 		return 3
 	case k == KindKafka:
-		return 2
+		return 4
 	}
 	return 1
 }
@@ -55,7 +55,7 @@ const startWithin = 3 * time.Minute
 type Server struct {
 	Kind  Kind
 	Dir   string
-	Ports []int // clients first; RabbitMQ: then distribution, then epmd; Kafka: then the controller
+	Ports []int // clients first; RabbitMQ: then distribution, then epmd; Kafka: then the controller, then two of its detour
 	// Plugins are what a RabbitMQ starts with; they count from the next start on.
 	Plugins []string
 	leash   *leash

@@ -82,7 +82,7 @@ func (p *Plan) fields(n int) (headers, properties []Field) {
 	case CarriesText:
 		return natsFields(p.Msg(n).Header), nil
 	case CarriesOctets:
-		return recordFields(p.Record(n).Headers), nil
+		return recordFields(p.Record(n).Headers, ""), nil
 	}
 	m := p.Publishing(n)
 	return tableFields(m.Headers), propertyFields(&amqp.Delivery{

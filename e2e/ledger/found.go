@@ -21,7 +21,8 @@ const (
 	hopHeaders  = "crossfade-headers"  // INDEX/LETTER/NAME/BASE64, by spaces
 	hopProperty = "crossfade-property" // NAME=VALUE escaped, by spaces
 	hopBody     = "crossfade-body"     // "null"
-	hopTime     = "crossfade-time"     // SECONDS.NANOSECONDS
+	hopTime     = "crossfade-time"     // SECONDS.NANOSECONDS, or "none"
+	hopTypes    = "crossfade-types"    // at Kafka: LETTER of each native header
 	hopAdded    = "crossfade-added"    // property names, by spaces
 	hopRelay    = "crossfade-relay"
 )
@@ -148,6 +149,10 @@ func (m *Message) applyAddress(v string) error {
 }
 
 func (m *Message) applyTime(v string) error {
+	if v == "none" {
+		m.Millis = 0
+		return nil
+	}
 	seconds, nanos, _ := strings.Cut(v, ".")
 	s, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {

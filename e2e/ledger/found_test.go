@@ -221,6 +221,38 @@ func TestReadsRecordsAndSeesWhatKafkaAloneHas(t *testing.T) {
 	}
 }
 
+// Text is octets at Kafka, with the types beside them.
+func TestReadsTextHeadersOfRecords(t *testing.T) {
+	p := NewPlan(loads[2])
+	planned := p.Message(8)
+	hop := kgo.Record{Topic: "elsewhere", Key: []byte(planned.Key), Value: planned.Body}
+	id := bridge.ID{Value: planned.ID}
+	add := func(name, value string) {
+		hop.Headers = append(hop.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	for _, f := range planned.Headers {
+		add(f.Name, strings.TrimPrefix(f.Value, "S:"))
+	}
+	types := strings.Repeat("S", len(planned.Headers))
+	add(hopRelay, "b/r")
+	add(hopID, id.Text(planned.Key))
+	add(hopAddress, "/"+planned.Name+"/0")
+	add(hopTime, "none")
+	add(hopTypes, types)
+	found, err := fromKafka(&hop)
+	if d := difference(&planned, &found); err != nil || d != "" {
+		t.Fatalf("%s, %v", d, err)
+	}
+	hop.Headers[len(hop.Headers)-1].Value = []byte("x" + types[1:])
+	if found, err = fromKafka(&hop); err != nil || difference(&planned, &found) == "" {
+		t.Errorf("octets in place of text are not seen: %v", err)
+	}
+	hop.Headers[len(hop.Headers)-1].Value = []byte(types[1:])
+	if _, err = fromKafka(&hop); err == nil {
+		t.Error("a type less than there are headers is not seen")
+	}
+}
+
 // recorded is planned message n of Kafka in the vocabulary of the bridge.
 func recorded(p *Plan, n int) bridge.Message {
 	r := p.Record(n)

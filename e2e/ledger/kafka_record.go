@@ -55,13 +55,17 @@ func (p *Plan) time(n int) time.Time {
 	return time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
 }
 
-// recordFields are the headers of a record in canonical form: all are octets or
-// null.
-func recordFields(hs []kgo.RecordHeader) []Field {
+// recordFields are the headers of a record in canonical form: octets or null, where
+// no letter of their types says that they are text.
+func recordFields(hs []kgo.RecordHeader, types string) []Field {
 	fs := make([]Field, 0, len(hs))
-	for _, h := range hs {
+	for i, h := range hs {
 		value := "V:"
-		if h.Value != nil {
+		switch {
+		case h.Value == nil:
+		case i < len(types) && types[i] == 'S':
+			value = "S:" + string(h.Value)
+		default:
 			value = "x:" + string(h.Value)
 		}
 		fs = append(fs, Field{h.Key, value})
@@ -83,10 +87,13 @@ func fromKafka(r *kgo.Record) (Message, error) {
 		}
 		return isHop(h.Key)
 	})
-	m.Headers = recordFields(own)
+	m.Headers = recordFields(own, hops[hopTypes])
 	if len(hops) == 0 { // straight from the producer
 		m.N, m.ID = numberOf(m.Headers), idOf(m.Headers)
 		return m, nil
+	}
+	if types := hops[hopTypes]; types != "" && len(types) != len(own) {
+		return m, fmt.Errorf("%s: %q for %d headers", hopTypes, types, len(own))
 	}
 	if err := m.apply(hops); err != nil {
 		return m, err

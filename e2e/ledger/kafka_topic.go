@@ -9,8 +9,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// MakeTopic makes a topic that keeps everything, however old it says it is, and
-// returns when every partition has a leader.
+// topicConfigs let a topic take and keep everything, whatever its time: the planned
+// times are in the past, and those of AMQP's timestamps in the future.
+var topicConfigs = map[string]string{"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
+
+// MakeTopic makes a topic that keeps everything, and returns when every partition
+// has a leader.
 func MakeTopic(ctx context.Context, url, name string, partitions int) error {
 	client, err := DialKafka(url)
 	if err != nil {
@@ -19,9 +23,11 @@ func MakeTopic(ctx context.Context, url, name string, partitions int) error {
 	defer client.Close()
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, int32(partitions), 1
-	keep := kmsg.NewCreateTopicsRequestTopicConfig()
-	keep.Name, keep.Value = "retention.ms", kmsg.StringPtr("-1")
-	topic.Configs = append(topic.Configs, keep)
+	for name, value := range topicConfigs {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, &value
+		topic.Configs = append(topic.Configs, c)
+	}
 	create := kmsg.NewPtrCreateTopicsRequest()
 	create.Topics, create.TimeoutMillis = append(create.Topics, topic), 30_000
 	made, err := create.RequestWith(ctx, client)

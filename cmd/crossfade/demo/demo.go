@@ -254,9 +254,9 @@ lost        %9d
 duplicated  %9d
 reordered   %9d   within their metric
 lag         %9s   median, %s at the 99th percentile, from producer to reader
-the bridge  %9d   received = %d placed + %d suppressed + %d parked + %d expired + %d given back + %d in flight
+the bridge  %9d   received = %d placed + %d suppressed + %d parked + %d expired + %d looped + %d given back + %d in flight
 `, v.Produced, v.Read, v.Lost, v.Duplicated, v.Reordered, brief(v.P50), brief(v.P99),
-		c.Received, c.Placed, c.Suppressed, c.Parked, c.Expired, c.GivenBack, c.InFlight)
+		c.Received, c.Placed, c.Suppressed, c.Parked, c.Expired, c.Looped, c.GivenBack, c.InFlight)
 	if err != nil {
 		return err
 	}
