@@ -84,6 +84,9 @@ func (r *targetReport) transactions(ctx context.Context, c *cluster) {
 	case errors.Is(err, kafkago.TransactionalIDAuthorizationFailed):
 		r.add(bridge.Fail, subject, "this user may not use transactional IDs, by which earlier sessions are kept out: "+err.Error(),
 			"Grant Describe and Write on transactional IDs with the prefix "+ownPrefix+" (kafka-acls.sh --transactional-id "+ownPrefix+" --resource-pattern-type prefixed).")
+	case errors.Is(err, kafkago.GroupCoordinatorNotAvailable):
+		r.add(bridge.Fail, subject, "the cluster has no coordinator of transactions, by which earlier sessions are kept out: "+err.Error(),
+			"A cluster of fewer than three brokers needs transaction.state.log.replication.factor and transaction.state.log.min.isr to be smaller.")
 	case err != nil:
 		r.fail(subject, err)
 	default:

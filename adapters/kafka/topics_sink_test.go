@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 	"pgregory.net/rapid"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -179,4 +180,53 @@ func TestSinkCompacted(t *testing.T) {
 	}
 	openSession(t, r.sinkOf(t, SinkConfig{Topic: "compacted", Accept: bridge.Accepts{acceptCompacted}}), 0)
 	openSession(t, r.sinkOf(t, SinkConfig{Topic: "late"}), 0)
+}
+
+// A topic's settings are read as the broker has them.
+func TestTopicSettings(t *testing.T) {
+	onBoth(t, 1, func(t *testing.T, s *system, topic string) {
+		makeTopic(t, s, topic+"-set", 1, "message.timestamp.type=LogAppendTime", "cleanup.policy=compact,delete", "max.message.bytes=12345",
+			"min.insync.replicas=1", "retention.ms=86400000", "min.compaction.lag.ms=7200000", "compression.type=lz4",
+			"message.timestamp.before.max.ms=60000", "message.timestamp.after.max.ms=120000")
+		c := newCluster(s)
+		defer c.close()
+		found, err := c.settingsOf(t.Context(), []string{topic, topic + "-set"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := topicSettings{
+			known: true, appendTime: true, compacted: true, retentionDeletes: true, maxMessage: 12345, minInSync: 1, retention: 24 * time.Hour,
+			compactionLag: 2 * time.Hour, compression: "lz4", before: time.Minute, after: 2 * time.Minute,
+		}
+		if got := found[topic+"-set"]; got != want {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if got := found[topic]; !got.known || got.appendTime || got.compacted || got.maxMessage < 1<<20 || got.retention != 7*24*time.Hour {
+			t.Errorf("the settings by default are %+v", got)
+		}
+	})
+}
+
+// Older brokers are written to as well.
+func TestSinkOldBrokers(t *testing.T) {
+	for _, v := range []struct {
+		name string
+		of   *kversion.Versions
+	}{{"2.1", kversion.V2_1_0()}, {"2.4", kversion.V2_4_0()}, {"2.8", kversion.V2_8_0()}, {"3.6", kversion.V3_6_0()}} {
+		t.Run(v.name, func(t *testing.T) {
+			r := newSinkRig(t, 2, kfake.MaxVersions(v.of))
+			msgs := numbered(0, 100, 9)
+			o := r.sinkOf(t, SinkConfig{Compression: "lz4"})
+			openSession(t, o, 0).deliver(t, msgs[:50])
+			s := openSession(t, o, 0)
+			if got := s.recall(t, 0, 100); len(got) != 50 {
+				t.Errorf("recalled %d of 50", len(got))
+			}
+			s.deliver(t, msgs[50:])
+			wantTopic(t, r.system, "t", msgs, 2)
+			if p := laneOf(s).parts[0]; !p.keepTime || p.topic.settings.maxMessage == 0 {
+				t.Errorf("the topic's settings are %+v", p.topic.settings)
+			}
+		})
+	}
 }

@@ -63,14 +63,15 @@ func Write(name string, from, to Side) (Draft, error) {
 // sources are the kinds of incumbents that are known, and targets those of
 // candidates: what a relay's to block says.
 var (
-	sources = map[string]func(*Side) []relay{"rabbitmq": fromRabbit, "nats": fromNATS}
-	targets = map[string]func(*drafting, *relay){"rabbitmq": toRabbit, "nats": toNATS}
+	sources = map[string]func(*Side) []relay{"rabbitmq": fromRabbit, "nats": fromNATS, "kafka": fromKafka}
+	targets = map[string]func(*drafting, *relay){"rabbitmq": toRabbit, "nats": toNATS, "kafka": toKafka}
 )
 
 // A drafting is a draft at work.
 type drafting struct {
 	from, to *Side
 	names    map[string]bool // of relays, in lower case
+	topics   []string        // that relays write into
 }
 
 // free is a name that no relay has yet and that is not taken otherwise.

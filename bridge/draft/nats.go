@@ -51,6 +51,9 @@ func toNATS(d *drafting, r *relay) {
 		"# One subject for each routing key; its dots stay, so wildcards still work.",
 		`subject: "` + prefix + `.{address}"`,
 	}
+	if d.from.Kind == "kafka" {
+		r.to[1], r.to[2] = "# One subject for each key; what a subject cannot have is written %XX.", `subject: "`+prefix+`.{key}"`
+	}
 }
 
 // taken says that the candidate has the stream or the subjects of a prefix already,
