@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -60,7 +61,8 @@ func (o *SourceOpener) Describe() string {
 // A part is one partition that a session reads.
 type part struct {
 	spot
-	number int // among the session's
+	number int     // among the session's
+	id     topicID // of the topic; zero where the brokers know none
 	place  place
 	shard  int32
 
@@ -201,9 +203,11 @@ func (s *source) tapped(ctx context.Context) (*layout, error) {
 	}
 	for _, t := range topics {
 		stream := &bridge.Stream{System: Kind, Cluster: l.cluster, Name: t.name, Incarnation: incarnationOf(t), Replayable: true}
+		var id topicID
+		_, _ = hex.Decode(id[:], []byte(t.id)) // look has written it
 		for i := range t.partitions {
 			at := spot{t.name, int32(i)}
-			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
+			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
 		}
 	}
 	return l, nil
