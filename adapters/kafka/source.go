@@ -198,9 +198,14 @@ func (s *source) ended(ctx context.Context, err error) error {
 // tapped looks which partitions are tapped.
 func (s *source) tapped(ctx context.Context) (*layout, error) {
 	l, topics, err := s.opener.look(ctx, s.asks)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.partition(l, topics)
 	}
+	return l, err
+}
+
+// partition makes the parts of topics.
+func (s *source) partition(l *layout, topics []*topicLayout) {
 	for _, t := range topics {
 		stream := &bridge.Stream{System: Kind, Cluster: l.cluster, Name: t.name, Incarnation: incarnationOf(t), Replayable: true}
 		var id topicID
@@ -210,7 +215,6 @@ func (s *source) tapped(ctx context.Context) (*layout, error) {
 			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
 		}
 	}
-	return l, nil
 }
 
 func assignmentOf(parts []*part) assignment {
