@@ -33,6 +33,9 @@
 //     delivered as it is; counted, listed, replayable.
 //   - held: a key whose later messages are parked behind a parked one, in order.
 //   - holding: something that the bridge made at a system; see Holding.
+//   - topology: what there is at a system, whoever made it; see Topology.
+//   - plan: what a candidate needs, so that it serves the applications as the
+//     incumbent does, beside what is there.
 //   - site: what a relay reads or writes, by names that last; see Site.
 //   - given back: received, but returned to the incumbent by the end of the
 //     session that received it.

@@ -125,7 +125,8 @@ type topicLayout struct {
 // A partitionLayout is one partition: who leads it, since which epoch; leader -1 is
 // nobody at the moment.
 type partitionLayout struct {
-	leader, epoch int32
+	leader, epoch    int32
+	replicas, inSync int
 }
 
 // errNoTopic says that a topic is not there, or hidden from this user.
@@ -141,7 +142,7 @@ func (c *cluster) look(ctx context.Context, names ...string) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := k.version(protocol.Metadata, 1, 12)
+	version, err := k.version(protocol.Metadata, 4, 12) // those before make the topics that they are asked for
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func (c *conn) layoutOf(res *metadataResponse) (*layout, error) {
 			if p.index < 0 || int(p.index) >= len(t.partitions) {
 				return nil, c.failed("Metadata", fmt.Errorf("partition %d of %d of topic %s", p.index, len(t.partitions), bridge.Printable(t.name, 100)))
 			}
-			topic.partitions[p.index] = partitionLayout{leader: p.leader, epoch: p.leaderEpoch}
+			topic.partitions[p.index] = partitionLayout{leader: p.leader, epoch: p.leaderEpoch, replicas: len(p.replicas), inSync: len(p.inSync)}
 		}
 		l.topics[t.name] = topic
 	}

@@ -194,7 +194,7 @@ type SinkConfig struct {
 	// Compression of the batches: none (the default), gzip, snappy, lz4, zstd.
 	Compression string `yaml:"compression"`
 	// Batch is how many octets one batch may have, Window how many messages of a
-	// lane may be on their way.
+	// lane may be on their way, in not much more than eight batches' octets.
 	Batch  int `yaml:"batch"`
 	Window int `yaml:"window"`
 	// Create has topics made that are not there. Without it they are refused.

@@ -39,8 +39,8 @@ func (l *lane) find(m *bridge.Message) (*partition, error) {
 	return parts[index], nil
 }
 
-// strangers are topics that were not there when they were looked for, and when that
-// was. They are Send's.
+// strangers are topics that were looked for and not there, and when that was. They
+// are Send's.
 type strangers map[string]time.Time
 
 // rejectFor is how long a topic is taken not to be there without another look.
@@ -54,29 +54,39 @@ func (l *lane) meet(ctx context.Context, m *bridge.Message) error {
 	if err != nil {
 		return err
 	}
-	name, o := string(topic), l.sink.opener
-	if time.Since(l.strangers[name]) < rejectFor {
+	name, o, c := string(topic), l.sink.opener, l.sink.cluster
+	last, met := l.strangers[name]
+	look := c.look
+	switch {
+	case time.Since(last) < rejectFor:
 		return unroutable(name)
+	case !met && o.config.Create == nil && validTopic(name):
+		look = func(ctx context.Context, names ...string) (*layout, error) { return c.find(ctx, names[0]) }
 	}
-	found, err := l.sink.cluster.look(ctx, name)
+	found, err := look(ctx, name)
 	if err != nil {
 		return err
 	}
 	made := "has been made since this session began"
 	if found.topics[name] == nil {
 		if o.config.Create == nil || !validTopic(name) {
-			if l.strangers == nil || len(l.strangers) > 1000 {
-				l.strangers = strangers{}
-			}
-			l.strangers[name] = time.Now()
+			l.missed(name)
 			return unroutable(name)
 		}
-		if err := o.create(ctx, l.sink.cluster, name); err != nil {
+		if err := o.create(ctx, c, name); err != nil {
 			return err
 		}
 		made = "has been made for this message"
 	}
 	return fmt.Errorf("%s: %s: topic %s %s: %w", Kind, o.system.name, name, made, bridge.ErrRerouted)
+}
+
+// missed notes that a topic is not there.
+func (l *lane) missed(name string) {
+	if l.strangers == nil || len(l.strangers) > 1000 {
+		l.strangers = strangers{}
+	}
+	l.strangers[name] = time.Now()
 }
 
 func unroutable(name string) error {

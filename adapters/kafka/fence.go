@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ type fencer struct {
 }
 
 func (f *fencer) fence(ctx context.Context, p *partition) error {
-	end, err := f.settledEnd(ctx, p)
+	end, err := f.end(ctx, p, atLatest)
 	if err != nil {
 		return err
 	}
@@ -117,15 +118,6 @@ func (f *fencer) fence(ctx context.Context, p *partition) error {
 		return err
 	}
 	return f.await(ctx, p, end)
-}
-
-// settledEnd is the end of the partition's log, from a leader.
-func (f *fencer) settledEnd(ctx context.Context, p *partition) (end int64, err error) {
-	err = f.patiently(ctx, func() error {
-		end, err = f.end(ctx, p, latestOffset)
-		return err
-	})
-	return end, err
 }
 
 // anonymous is the producer of a session that nothing fences.
@@ -224,7 +216,7 @@ func superseded(e kafkago.Error) bool {
 // coordinated asks the coordinator of a transactional ID, again and again while it
 // is not ready: it has just been elected, or ends the ID's transaction before.
 func (f *fencer) coordinated(ctx context.Context, name string, ask func(*conn) error) error {
-	return f.patiently(ctx, func() error {
+	return f.patiently(ctx, unready, func() error {
 		k, err := f.cluster.coordinator(ctx, transactionCoordinator, name)
 		if err != nil {
 			return err
@@ -233,52 +225,10 @@ func (f *fencer) coordinated(ctx context.Context, name string, ask func(*conn) e
 	})
 }
 
-// patiently repeats what the cluster is not ready for, for request_timeout.
-func (f *fencer) patiently(ctx context.Context, try func() error) error {
-	deadline := time.Now().Add(f.cluster.system.config.RequestTimeout)
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, coordinatorPause) {
-		err := try()
-		var e kafkago.Error
-		if err == nil || !errors.As(err, &e) || !notReady(e) || time.Now().After(deadline) {
-			return err
-		}
-		if !pause(ctx, wait) {
-			return context.Cause(ctx)
-		}
-		if movedOn(e) {
-			if l, err := f.cluster.look(ctx, f.topicNames()...); err == nil {
-				f.layout = l
-			}
-		}
-	}
-}
-
-// topicNames are those of the layout at hand.
-func (f *fencer) topicNames() []string {
-	names := make([]string, 0, len(f.layout.topics))
-	for name := range f.layout.topics {
-		names = append(names, name)
-	}
-	return names
-}
-
-// notReady says that the same request may be answered in a moment.
-func notReady(e kafkago.Error) bool {
-	switch e {
-	case kafkago.GroupCoordinatorNotAvailable, kafkago.GroupLoadInProgress, kafkago.NotCoordinatorForGroup, kafkago.ConcurrentTransactions:
-		return true
-	}
-	return movedOn(e)
-}
-
-// movedOn says that a partition is led by another broker, or by none at the moment.
-func movedOn(e kafkago.Error) bool {
-	switch e {
-	case kafkago.UnknownTopicOrPartition, kafkago.LeaderNotAvailable, kafkago.NotLeaderForPartition, kafkago.ReplicaNotAvailable,
-		kafkago.KafkaStorageError, kafkago.FencedLeaderEpoch, kafkago.UnknownLeaderEpoch, kafkago.ListenerNotFound, kafkago.OffsetNotAvailable:
-		return true
-	}
-	return false
+// unready says that a coordinator may answer the same request in a moment.
+func unready(err error) bool {
+	var e kafkago.Error
+	return errors.As(err, &e) && (e == kafkago.ConcurrentTransactions || slices.Contains(moved, e))
 }
 
 // await reads the partition from an offset on until the marker of our epoch is
@@ -286,10 +236,8 @@ func movedOn(e kafkago.Error) bool {
 func (f *fencer) await(ctx context.Context, p *partition, from int64) error {
 	deadline := time.Now().Add(f.cluster.system.config.RequestTimeout)
 	for {
-		err := f.patiently(ctx, func() (err error) {
-			from, err = f.sweep(ctx, p, from)
-			return err
-		})
+		var err error
+		from, err = f.sweep(ctx, p, from)
 		if errors.Is(err, errMarker) {
 			return nil
 		}

@@ -179,7 +179,7 @@ func exhaust(t *testing.T, s *system, name string) {
 			}
 			if res := m.(*initproducerid.Response); res.ErrorCode == 0 {
 				p = producer{res.ProducerID, res.ProducerEpoch}
-			} else if !notReady(kafkago.Error(res.ErrorCode)) {
+			} else if !unready(kafkago.Error(res.ErrorCode)) {
 				t.Fatal(kafkago.Error(res.ErrorCode))
 			}
 		}

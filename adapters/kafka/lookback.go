@@ -2,13 +2,12 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/listoffsets"
 )
 
 // A lookback reads what the target's partitions hold, committed or not, over
@@ -21,45 +20,57 @@ type lookback struct {
 	batches batchReader
 }
 
-// The timestamps that stand for the ends of a log in ListOffsets.
-const (
-	latestOffset   int64 = -1 // behind the newest record that all in-sync replicas have
-	earliestOffset int64 = -2
-)
-
-// end gives one end of the partition's log.
+// end gives one end of the partition's log, committed or not: atLatest is behind the
+// newest record that all in-sync replicas have.
 func (r *lookback) end(ctx context.Context, p *partition, which int64) (int64, error) {
-	k, err := r.cluster.leader(ctx, r.layout, p.topic.name, p.index)
-	if err != nil {
-		return 0, err
-	}
-	m, err := k.ask(ctx, &listoffsets.Request{ReplicaID: -1, Topics: []listoffsets.RequestTopic{{
-		Topic: p.topic.name, Partitions: []listoffsets.RequestPartition{{Partition: p.index, CurrentLeaderEpoch: -1, Timestamp: which}},
-	}}})
-	if err != nil {
-		return 0, err
-	}
-	for _, t := range m.(*listoffsets.Response).Topics {
-		for _, a := range t.Partitions {
-			if a.ErrorCode != 0 {
-				return 0, r.refused(k, p, "ListOffsets", kafkago.Error(a.ErrorCode))
-			}
-			return a.Offset, nil
-		}
-	}
-	return 0, k.failed("ListOffsets", errors.New("no partition in the answer"))
+	at := spot{p.topic.name, p.index}
+	found, err := r.cluster.positions(ctx, r.layout, which, false, at)
+	return found[at], err
 }
 
-func (r *lookback) refused(k *conn, p *partition, what string, e kafkago.Error) error {
-	return k.refused(fmt.Sprintf("%s of topic %s partition %d", what, p.topic.name, p.index), e)
+// patiently repeats what cannot be done yet, for request_timeout.
+func (r *lookback) patiently(ctx context.Context, yet func(error) bool, try func() error) error {
+	deadline := time.Now().Add(r.cluster.system.config.RequestTimeout)
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, coordinatorPause) {
+		err := try()
+		if err == nil || !yet(err) || time.Now().After(deadline) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// from is fetch from whoever leads the partition by now.
+func (r *lookback) from(ctx context.Context, p *partition, offset int64, wait time.Duration) (got *fetchedPartition, err error) {
+	err = r.patiently(ctx, movedAway, func() error {
+		if got, err = r.fetch(ctx, p, offset, wait); movedAway(err) {
+			r.relook(ctx, p.topic.name)
+		}
+		return err
+	})
+	return got, err
+}
+
+// relook learns who leads a topic's partitions by now, if anybody can say.
+func (r *lookback) relook(ctx context.Context, topic string) {
+	l, err := r.cluster.look(ctx, topic)
+	if err != nil || l.topics[topic] == nil {
+		return
+	}
+	all := maps.Clone(r.layout.topics)
+	all[topic] = l.topics[topic]
+	l.topics = all
+	r.layout = l
 }
 
 // readBytes is how much one fetch brings.
 const readBytes = 4 << 20
 
-// from fetches what stands at an offset and behind it, and waits a while for
+// fetch gives what stands at an offset and behind it, and waits a while for
 // something to be there. What it gives is valid until the next call.
-func (r *lookback) from(ctx context.Context, p *partition, offset int64, wait time.Duration) (*fetchedPartition, error) {
+func (r *lookback) fetch(ctx context.Context, p *partition, offset int64, wait time.Duration) (*fetchedPartition, error) {
 	k, err := r.cluster.leader(ctx, r.layout, p.topic.name, p.index)
 	if err != nil {
 		return nil, err
@@ -84,15 +95,19 @@ func (r *lookback) from(ctx context.Context, p *partition, offset int64, wait ti
 	}
 	switch {
 	case r.res.errorCode != 0:
-		return nil, r.refused(k, p, "Fetch", kafkago.Error(r.res.errorCode))
+		return nil, r.refused(k, p, kafkago.Error(r.res.errorCode))
 	case len(r.res.partitions) != 1:
 		return nil, k.failed("Fetch", fmt.Errorf("%d partitions in the answer to one", len(r.res.partitions)))
 	}
 	got := &r.res.partitions[0]
 	if got.errorCode != 0 {
-		return nil, r.refused(k, p, "Fetch", kafkago.Error(got.errorCode))
+		return nil, r.refused(k, p, kafkago.Error(got.errorCode))
 	}
 	return got, nil
+}
+
+func (r *lookback) refused(k *conn, p *partition, e kafkago.Error) error {
+	return k.refused(fmt.Sprintf("Fetch of topic %s partition %d", p.topic.name, p.index), e)
 }
 
 // each calls batch with every batch of a record set from an offset on, which may

@@ -37,7 +37,7 @@ func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed
 // newest gives the newest n of a partition's records in front of an offset that are
 // wanted, oldest first, as far back as maxScan lets it look.
 func (r *lookback) newest(ctx context.Context, p *partition, end int64, n int, want func(*record) (bridge.Placed, bool)) ([]bridge.Placed, error) {
-	first, err := r.end(ctx, p, earliestOffset)
+	first, err := r.end(ctx, p, atEarliest)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *sink) Locate(ctx context.Context, key string, id bridge.ID) (position u
 	defer r.cluster.close()
 	want := id.Text(key)
 	for _, p := range s.mayHave(key) {
-		end, err := r.end(ctx, p, latestOffset)
+		end, err := r.end(ctx, p, atLatest)
 		if err != nil {
 			return 0, false, err
 		}

@@ -194,8 +194,11 @@ func (s *sender) again(ctx context.Context, parts []*partition, cause error) err
 	patience := 2 * s.cluster.system.config.RequestTimeout
 	var names []string
 	for _, p := range parts {
-		if fatal(cause) || time.Since(p.since) > patience {
-			return s.about(p, fmt.Errorf("no progress for %s: %w", time.Since(p.since).Round(time.Millisecond), cause))
+		if stopping(cause) {
+			return s.about(p, cause)
+		}
+		if tried := time.Since(p.since); tried > patience {
+			return s.about(p, fmt.Errorf("no progress for %s: %w", tried.Round(time.Millisecond), cause))
 		}
 		if !slices.Contains(names, p.topic.name) {
 			names = append(names, p.topic.name)
@@ -209,7 +212,7 @@ func (s *sender) again(ctx context.Context, parts []*partition, cause error) err
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		if fatal(err) {
+		if stopping(err) {
 			return err
 		}
 		found = nil // all of them may be away for the moment
@@ -260,10 +263,10 @@ func (p *partition) lookedUp(found *layout) error {
 func unwell(e kafkago.Error) bool {
 	switch e {
 	case kafkago.RequestTimedOut, kafkago.BrokerNotAvailable, kafkago.NetworkException, kafkago.NotEnoughReplicas,
-		kafkago.NotEnoughReplicasAfterAppend, kafkago.ThrottlingQuotaExceeded, kafkago.InvalidMessage:
+		kafkago.NotEnoughReplicasAfterAppend, kafkago.ThrottlingQuotaExceeded, kafkago.InvalidMessage, kafkago.ListenerNotFound:
 		return true
 	}
-	return movedOn(e)
+	return elsewhere(e)
 }
 
 // said is what a leader's answer says in words.

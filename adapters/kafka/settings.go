@@ -61,7 +61,7 @@ func (c *cluster) settingsOf(ctx context.Context, topics []string) (map[string]t
 		for _, r := range m.(*describeconfigs.Response).Resources {
 			switch e := kafkago.Error(r.ErrorCode); e {
 			case 0:
-				found[r.ResourceName] = readSettings(r.ConfigEntries)
+				found[r.ResourceName] = parseSettings(r.ConfigEntries)
 			case kafkago.TopicAuthorizationFailed, kafkago.ClusterAuthorizationFailed, kafkago.UnknownTopicOrPartition:
 			default:
 				return nil, k.refused("DescribeConfigs of topic "+bridge.Printable(r.ResourceName, 100), e)
@@ -71,7 +71,7 @@ func (c *cluster) settingsOf(ctx context.Context, topics []string) (map[string]t
 	return found, nil
 }
 
-func readSettings(entries []describeconfigs.ResponseConfigEntry) topicSettings {
+func parseSettings(entries []describeconfigs.ResponseConfigEntry) topicSettings {
 	s := topicSettings{known: true}
 	for _, e := range entries {
 		v := e.ConfigValue
@@ -113,22 +113,18 @@ func milliseconds(n int64) time.Duration {
 	return time.Duration(n) * time.Millisecond
 }
 
-// configure fills in the topics' settings, and refuses what cannot be a target.
-func (o *SinkOpener) configure(ctx context.Context, c *cluster, t *target) error {
+// readSettings fills in the topics' settings.
+func (o *SinkOpener) readSettings(ctx context.Context, c *cluster, t *target) error {
 	topics := make([]string, 0, len(t.topics))
 	for name := range t.topics {
 		topics = append(topics, name)
 	}
-	slices.Sort(topics)
 	found, err := c.settingsOf(ctx, topics)
 	if err != nil {
 		return err
 	}
-	for _, name := range topics {
-		t.topics[name].settings = found[name]
-		if wrong := o.unfit(t.topics[name]); wrong != nil {
-			return wrong
-		}
+	for name, topic := range t.topics {
+		topic.settings = found[name]
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
@@ -22,6 +24,75 @@ func BenchmarkSinkKafka(b *testing.B) {
 			makeTopic(b, s, name, 8)
 			benchmarkSink(b, s, SinkConfig{Topic: name, Compression: compression})
 		})
+	}
+}
+
+// BenchmarkFranzKafka is the same with franz-go, for comparison: as idempotent, with
+// records that are made beforehand.
+func BenchmarkFranzKafka(b *testing.B) {
+	s := realSystem(b)
+	name := fmt.Sprintf("bench-%x", time.Now().UnixNano())
+	makeTopic(b, s, name, 8)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.config.Brokers...), kgo.DefaultProduceTopic(name), kgo.ProducerLinger(2*time.Millisecond),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(512<<10), kgo.MaxBufferedRecords(1<<16))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cl.Close()
+	e := newEncoder(testIdentity, testTemplate(b, name), true)
+	var rs []*kgo.Record
+	for _, m := range benchMessages(1 << 16) {
+		if _, err := e.topicOf(m); err != nil {
+			b.Fatal(err)
+		}
+		out, err := e.encode(m, 0, time.Now())
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := asRead(out, 0)
+		k := &kgo.Record{Key: r.key, Value: r.value, Timestamp: m.Time}
+		for _, h := range r.headers {
+			k.Headers = append(k.Headers, kgo.RecordHeader{Key: string(h.key), Value: h.value})
+		}
+		rs = append(rs, k)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime()
+	for i := range b.N {
+		r := *rs[i%len(rs)]
+		cl.Produce(context.Background(), &r, func(_ *kgo.Record, err error) {
+			if err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	if err := cl.Flush(context.Background()); err != nil {
+		b.Error(err)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	b.ReportMetric((cpuTime()-before).Seconds()*1e6/float64(b.N), "cpu-s/M")
+}
+
+// BenchmarkEncode is what becomes of a message before it is sent.
+func BenchmarkEncode(b *testing.B) {
+	msgs := benchMessages(1 << 12)
+	e := newEncoder(testIdentity, testTemplate(b, "t"), true)
+	var w batchWriter
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%1000 == 0 {
+			w.begin(1, 1, 0, codecNone)
+		}
+		if _, err := e.topicOf(msgs[i%len(msgs)]); err != nil {
+			b.Fatal(err)
+		}
+		out, err := e.encode(msgs[i%len(msgs)], 1, time.Time{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.add(out.timestamp, out.key, out.value, out.headers)
 	}
 }
 

@@ -209,8 +209,8 @@ func readTopicOf(t testing.TB, s *system, name string) [][]string {
 	var all [][]string
 	for i := range l.topics[name].partitions {
 		p := &partition{topic: &topic{name: name}, index: int32(i)}
-		from, err1 := r.end(ctx, p, earliestOffset)
-		to, err2 := r.end(ctx, p, latestOffset)
+		from, err1 := r.end(ctx, p, atEarliest)
+		to, err2 := r.end(ctx, p, atLatest)
 		var ids []string
 		err := errors.Join(err1, err2, r.between(ctx, p, from, to, func(rec *record) {
 			placed, _ := placedOf(rec, testIdentity.String())

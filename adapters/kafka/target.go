@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -29,22 +30,40 @@ type topic struct {
 // not known it is taken for false, and the message's own time travels as a header.
 func (t *topic) keepsTime() bool { return t.settings.known && !t.settings.appendTime }
 
-// look finds the target's topics.
+// look finds the target's topics, and refuses those that cannot be.
 func (o *SinkOpener) look(ctx context.Context, c *cluster) (*target, error) {
-	t := &target{topics: map[string]*topic{}}
-	name, literal := o.config.template.Literal()
+	var l *layout
 	var err error
-	if literal {
-		t.layout, err = o.lookAt(ctx, c, name)
+	if name, literal := o.config.template.Literal(); literal {
+		l, err = o.lookAt(ctx, c, name)
 	} else {
-		t.layout, err = c.look(ctx)
+		l, err = c.look(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
+	t := o.targetOf(l)
+	if err := o.sameLife(t); err != nil {
+		return nil, err
+	}
+	if err := o.readSettings(ctx, c, t); err != nil {
+		return nil, err
+	}
+	for _, topic := range t.topics {
+		if wrong := o.unfit(topic); wrong != nil {
+			return nil, wrong
+		}
+	}
+	return t, nil
+}
+
+// targetOf picks the topics of a layout that the template can make.
+func (o *SinkOpener) targetOf(l *layout) *target {
+	t := &target{topics: map[string]*topic{}, layout: l}
+	name, literal := o.config.template.Literal()
 	shape := shapeOf(o.config.template)
-	for _, found := range t.layout.topics {
-		if len(found.partitions) == 0 || !literal && (found.internal || strings.HasPrefix(found.name, ownPrefix) || !shape.MatchString(found.name)) {
+	for _, found := range l.topics {
+		if len(found.partitions) == 0 || !literal && (found.internal || strings.HasPrefix(found.name, ownPrefix)) || !shape.MatchString(found.name) {
 			continue
 		}
 		topic := &topic{name: found.name, id: found.id, partitions: int32(len(found.partitions))}
@@ -56,20 +75,14 @@ func (o *SinkOpener) look(ctx context.Context, c *cluster) (*target, error) {
 	if literal {
 		t.only = t.topics[name]
 	}
-	if err := o.sameLife(t); err != nil {
-		return nil, err
-	}
-	return t, o.configure(ctx, c, t)
+	return t
 }
 
 // lookAt finds the topic that the settings name, and makes it if they say so.
 func (o *SinkOpener) lookAt(ctx context.Context, c *cluster, name string) (*layout, error) {
-	l, err := c.look(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if l.topics[name] != nil {
-		return l, nil
+	l, err := c.find(ctx, name)
+	if err != nil || l.topics[name] != nil {
+		return l, err
 	}
 	if o.config.Create == nil {
 		return nil, o.missing(name)
@@ -77,11 +90,25 @@ func (o *SinkOpener) lookAt(ctx context.Context, c *cluster, name string) (*layo
 	if err := o.create(ctx, c, name); err != nil {
 		return nil, err
 	}
-	l, err = c.look(ctx, name)
-	if err == nil && l.topics[name] == nil {
+	if l, err = c.find(ctx, name); err == nil && l.topics[name] == nil {
 		err = fmt.Errorf("%s: %s: topic %s was made and is not there yet", Kind, o.system.name, name)
 	}
 	return l, err
+}
+
+// find looks at a topic, for a while if it is not there: a broker hears of it a moment
+// after it was made.
+func (c *cluster) find(ctx context.Context, name string) (*layout, error) {
+	deadline := time.Now().Add(missingFor)
+	for {
+		l, err := c.look(ctx, name)
+		if err != nil || l.topics[name] != nil || time.Now().After(deadline) {
+			return l, err
+		}
+		if !pause(ctx, lookPause) {
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // missing says that a topic is not there.

@@ -118,8 +118,8 @@ func ending(p *partition, r *produceResult, e kafkago.Error) error {
 	return err
 }
 
-// fatal says that no retry mends it.
-func fatal(err error) bool { return bridge.ClassOf(err) == bridge.Stopping }
+// stopping says that no retry mends it.
+func stopping(err error) bool { return bridge.ClassOf(err) == bridge.Stopping }
 
 // apart puts parts of the batch under way in its place, of so many records each. What
 // is behind them in the batch is left out. The mutex is held.

@@ -63,14 +63,15 @@ func Write(name string, from, to Side) (Draft, error) {
 // sources are the kinds of incumbents that are known, and targets those of
 // candidates: what a relay's to block says.
 var (
-	sources = map[string]func(*Side) []relay{"rabbitmq": fromRabbit, "nats": fromNATS}
-	targets = map[string]func(*drafting, *relay){"rabbitmq": toRabbit, "nats": toNATS}
+	sources = map[string]func(*Side) []relay{"rabbitmq": fromRabbit, "nats": fromNATS, "kafka": fromKafka}
+	targets = map[string]func(*drafting, *relay){"rabbitmq": toRabbit, "nats": toNATS, "kafka": toKafka}
 )
 
 // A drafting is a draft at work.
 type drafting struct {
 	from, to *Side
 	names    map[string]bool // of relays, in lower case
+	topics   []string        // that relays write into
 }
 
 // free is a name that no relay has yet and that is not taken otherwise.
@@ -117,7 +118,7 @@ systems:
 
 func (d *drafting) draft(name string, relays []relay) (Draft, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, head, name)
+	fmt.Fprintf(&b, head, quoted(name))
 	for _, s := range []*Side{d.from, d.to} {
 		fmt.Fprintf(&b, "  - name: %s\n    kind: %s\n", s.Name, s.Kind)
 		lines(&b, "    ", s.Settings)
@@ -153,7 +154,7 @@ func (d *drafting) relay(b *strings.Builder, r *relay) {
 	for _, note := range r.notes {
 		comment(b, "  # ", note)
 	}
-	fmt.Fprintf(b, "  - name: %s\n    from:\n      system: %s\n", r.name, d.from.Name)
+	fmt.Fprintf(b, "  - name: %s\n    from:\n      system: %s\n", quoted(r.name), d.from.Name)
 	lines(b, "      ", r.from)
 	fmt.Fprintf(b, "    to:\n      system: %s\n", d.to.Name)
 	lines(b, "      ", r.to)

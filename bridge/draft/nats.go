@@ -47,9 +47,12 @@ func toNATS(d *drafting, r *relay) {
 		prefix = strings.ToLower(d.free(prefix, func(p string) bool { return taken(d.to, p) }))
 	}
 	r.to = []string{
-		"stream: " + strings.ToUpper(prefix),
+		"stream: " + quoted(strings.ToUpper(prefix)),
 		"# One subject for each routing key; its dots stay, so wildcards still work.",
 		`subject: "` + prefix + `.{address}"`,
+	}
+	if d.from.Kind == "kafka" {
+		r.to[1], r.to[2] = "# One subject for each key; what a subject cannot have is written %XX.", `subject: "`+prefix+`.{key}"`
 	}
 }
 

@@ -137,7 +137,7 @@ func equal(want, there bridge.Setting) bool {
 	if want.Meaning == bridge.MeaningReplicas {
 		return there.N >= want.N
 	}
-	return want.N == there.N && (want.N != 0 || want.Value == there.Value)
+	return want.Value == there.Value || want.N == there.N && want.N != 0
 }
 
 // uncovered are the patterns that something does not take. A reader without a

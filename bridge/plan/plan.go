@@ -174,7 +174,7 @@ func sortedRoutes(all []Route) []Route {
 }
 
 // dialects are the kinds of candidates that are known, each with what it needs.
-var dialects = map[string]func(*work){"nats": natsWants, "rabbitmq": rabbitWants}
+var dialects = map[string]func(*work){"nats": natsWants, "rabbitmq": rabbitWants, "kafka": kafkaWants}
 
 // A work is the planning of one relay.
 type work struct {
@@ -284,7 +284,7 @@ func (i *Item) Takes() string {
 	switch {
 	case o.Role == bridge.RoleBinding && o.Key != "":
 		return "key " + o.Key
-	case o.Role == bridge.RoleLog && len(o.Takes) > 0:
+	case o.Role == bridge.RoleLog && o.Kind == "stream" && len(o.Takes) > 0:
 		return "subjects " + subjects(o.Takes)
 	case o.Role == bridge.RoleReader && len(o.Takes) > 0:
 		return "filter " + subjects(o.Takes)

@@ -24,9 +24,13 @@ func milliseconds(n int64) any { return time.Duration(n).Milliseconds() }
 func seconds(n int64) any {
 	return strconv.FormatInt(int64(time.Duration(n).Seconds()), 10) + "s"
 }
-func duration(n int64) any { return time.Duration(n).String() }
-func count(n int64) any    { return n }
-func yes(int64) any        { return true }
+func millisecondsText(n int64) any {
+	return strconv.FormatInt(time.Duration(n).Milliseconds(), 10)
+}
+func countText(n int64) any { return strconv.FormatInt(n, 10) }
+func duration(n int64) any  { return time.Duration(n).String() }
+func count(n int64) any     { return n }
+func yes(int64) any         { return true }
 
 var (
 	rabbitQueue = map[bridge.Meaning]rule{
@@ -45,6 +49,11 @@ var (
 			bridge.MeaningSize:     {"max_msg_size", count, true, false},
 			bridge.MeaningReplicas: {"num_replicas", count, true, false},
 		},
+		"kafka/topic": {
+			bridge.MeaningAge:      {"retention.ms", millisecondsText, true, false},
+			bridge.MeaningSize:     {"max.message.bytes", countText, true, false},
+			bridge.MeaningReplicas: {"replication", count, true, false},
+		},
 		"nats/consumer": {
 			bridge.MeaningIdle:       {"inactive_threshold", duration, false, true},
 			bridge.MeaningDeliveries: {"max_deliver", count, false, true},
@@ -61,6 +70,7 @@ var (
 	same = map[string][]bridge.Meaning{
 		"nats/stream": {bridge.MeaningAge, bridge.MeaningMessages, bridge.MeaningBytes, bridge.MeaningSize, bridge.MeaningReplicas,
 			bridge.MeaningWindow, bridge.MeaningFull, bridge.MeaningTuning, bridge.MeaningReaders},
+		"kafka/topic":   {bridge.MeaningAge, bridge.MeaningBytes, bridge.MeaningSize, bridge.MeaningReplicas, bridge.MeaningPartitions, bridge.MeaningTuning, bridge.MeaningOther},
 		"nats/consumer": {bridge.MeaningIdle, bridge.MeaningDeliveries, bridge.MeaningUnacked, bridge.MeaningReplicas, bridge.MeaningTuning},
 		"rabbitmq/classic queue": {bridge.MeaningExpiry, bridge.MeaningIdle, bridge.MeaningMessages, bridge.MeaningBytes, bridge.MeaningSingle,
 			bridge.MeaningDeadLetter, bridge.MeaningDeadLetterKey, bridge.MeaningPriority, bridge.MeaningTuning, bridge.MeaningOther},

@@ -54,7 +54,7 @@ func scopeOf(r *Relay) scope {
 	s := scope{}
 	for i := range r.Incumbent.Objects {
 		o := &r.Incumbent.Objects[i]
-		if slices.ContainsFunc(r.Taps, func(t bridge.Tap) bool { return t.Role == o.Role && t.Name == o.Name }) {
+		if slices.ContainsFunc(r.Taps, func(t bridge.Tap) bool { return t.Of(o) }) {
 			s.places = append(s.places, *o)
 		}
 	}
@@ -74,24 +74,24 @@ func scopeOf(r *Relay) scope {
 	return s
 }
 
-// place gives what is tapped; nil if it was not seen.
-func (s *scope) place(t *bridge.Tap) *bridge.Object {
+// tapped gives what of the places a tap reads; nothing if it was not seen.
+func (s *scope) tapped(t *bridge.Tap) (out []*bridge.Object) {
 	for i := range s.places {
-		if s.places[i].Role == t.Role && s.places[i].Name == t.Name {
-			return &s.places[i]
+		if t.Of(&s.places[i]) {
+			out = append(out, &s.places[i])
 		}
 	}
-	return nil
+	return out
 }
 
 // flowOf gives the addresses that a tap gives.
 func flowOf(r *Relay, s *scope, t bridge.Tap) (out []flow) {
-	p := s.place(&t)
+	places := s.tapped(&t)
 	switch t.Role {
 	case bridge.RoleExchange:
 		kind := ""
-		if p != nil {
-			kind = p.Kind
+		if len(places) > 0 {
+			kind = places[0].Kind
 		}
 		return []flow{{spaceOf(r, t.Name), through(kind, t.Key)}}
 	case bridge.RoleQueue:
@@ -102,12 +102,13 @@ func flowOf(r *Relay, s *scope, t bridge.Tap) (out []flow) {
 		takes = []bridge.Pattern{bridge.AnyName}
 	}
 	for _, take := range takes {
-		if p == nil {
+		if len(places) == 0 && t.Match == nil {
 			out = append(out, flow{"", take})
-			continue
 		}
-		for _, m := range within(p, take) {
-			out = append(out, flow{"", m})
+		for _, p := range places {
+			for _, m := range within(p, take) {
+				out = append(out, flow{"", m})
+			}
 		}
 	}
 	return out
@@ -243,8 +244,8 @@ func find(t *bridge.Topology, role bridge.Role, name string) *bridge.Object {
 func (k *work) unread() {
 	for i := range k.relay.Taps {
 		t := &k.relay.Taps[i]
-		if t.Role != 0 && k.scope.place(t) == nil && !slices.Contains(k.relay.Incumbent.Blind, t.Role) {
-			k.miss(strings.TrimSpace(roleName(t.Role)+" "+t.Name), "it is not there at the incumbent, so nothing is read of it")
+		if t.Role != 0 && len(k.scope.tapped(t)) == 0 && !slices.Contains(k.relay.Incumbent.Blind, t.Role) {
+			k.miss(strings.TrimSpace(roleName(t.Role)+" "+cmp.Or(t.Name, "by pattern")), "it is not there at the incumbent, so nothing is read of it")
 		}
 	}
 	var kept []reader
@@ -277,7 +278,7 @@ func (k *work) read(t *route) State {
 	state := Missing
 	for i := range k.relay.Taps {
 		tap := &k.relay.Taps[i]
-		if tap.Role != t.of.Role || tap.Name != t.of.Name {
+		if !tap.Of(t.of) {
 			continue
 		}
 		takes := tap.Takes

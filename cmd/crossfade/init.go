@@ -19,7 +19,7 @@ import (
 )
 
 // kinds are the adapters by the schemes of their addresses.
-var kinds = map[string]string{"amqp": "rabbitmq", "amqps": "rabbitmq", "nats": "nats", "tls": "nats"}
+var kinds = map[string]string{"amqp": "rabbitmq", "amqps": "rabbitmq", "nats": "nats", "tls": "nats", "kafka": "kafka", "kafka+tls": "kafka"}
 
 // initPatience bounds looking at one system.
 const initPatience = 20 * time.Second
@@ -69,7 +69,7 @@ type sideFlags struct {
 
 func (f *sideFlags) add(cmd *cobra.Command, flag, name string) {
 	f.flag, f.name = flag, name
-	f.url = cmd.Flags().String(flag, "", "address of the "+name+": amqp://, amqps:// or nats://")
+	f.url = cmd.Flags().String(flag, "", "address of the "+name+": amqp://, amqps://, nats://, kafka:// or kafka+tls://")
 	f.management = cmd.Flags().String(flag+"-management", "", "address of its management API, where it is RabbitMQ: http://HOST:15672")
 }
 
@@ -104,10 +104,10 @@ func (f *sideFlags) side(o *origin) (draft.Side, error) {
 	s := draft.Side{Name: f.name}
 	scheme, rest, ok := strings.Cut(*f.url, "://")
 	if s.Kind = kinds[scheme]; !ok || s.Kind == "" {
-		return s, fmt.Errorf("--%s: want an address such as amqp://user@host:5672/vhost or nats://host:4222", f.flag)
+		return s, fmt.Errorf("--%s: want an address such as amqp://user@host:5672/vhost, nats://host:4222 or kafka://host:9092", f.flag)
 	}
 	user, password, has, host := userOf(rest)
-	if strings.ContainsAny(host, ", ") {
+	if strings.ContainsAny(host, ", ") && s.Kind != "kafka" {
 		return s, fmt.Errorf("--%s: want one address; more of one cluster go into the file as urls", f.flag)
 	}
 	variable := strings.ToUpper(f.name)
@@ -126,6 +126,13 @@ func (f *sideFlags) side(o *origin) (draft.Side, error) {
 		return s, nil
 	case *f.management != "":
 		return s, fmt.Errorf("--%s-management: only RabbitMQ has one", f.flag)
+	case s.Kind == "kafka":
+		s.Settings = kafkaLines(scheme, host)
+		if has {
+			s.Settings = append(s.Settings, "sasl:", "  mechanism: plain  # or scram-sha-256, scram-sha-512",
+				"  user: "+yamlText(plainUser(user)), "  password: "+yamlText(o.secret(variable+"_PASSWORD", password)))
+		}
+		return s, nil
 	}
 	s.Settings = append(s.Settings, "url: "+yamlText(scheme+"://"+host))
 	switch {
@@ -135,6 +142,19 @@ func (f *sideFlags) side(o *origin) (draft.Side, error) {
 		s.Settings = append(s.Settings, "token: "+yamlText(o.secret(variable+"_TOKEN", plainUser(user))))
 	}
 	return s, nil
+}
+
+// kafkaLines are the brokers of a Kafka cluster, and whether they want TLS.
+func kafkaLines(scheme, hosts string) []string {
+	var brokers []string
+	for _, b := range strings.Split(strings.TrimSuffix(hosts, "/"), ",") {
+		brokers = append(brokers, yamlText(b))
+	}
+	out := []string{"brokers: [" + strings.Join(brokers, ", ") + "]"}
+	if scheme == "kafka+tls" {
+		out = append(out, "tls: {}  # ca, cert and key where the machine's own certificates are not enough")
+	}
+	return out
 }
 
 // userOf parts an address, without its scheme, into who and where. A password is
@@ -172,7 +192,7 @@ func (o *origin) management(variable, address string) string {
 		return address
 	}
 	if !strings.Contains(password, "${") {
-		password = url.PathEscape(password) // as an address has it
+		password = strings.TrimPrefix(url.UserPassword("", password).String(), ":") // as an address has it
 	}
 	return scheme + "://" + user + ":" + o.secret(variable+"_MANAGEMENT_PASSWORD", password) + "@" + host
 }

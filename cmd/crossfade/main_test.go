@@ -107,7 +107,7 @@ func TestUsage(t *testing.T) {
 
 // Every command says what its exit codes mean.
 func TestHelpSaysTheExitCodes(t *testing.T) {
-	for _, name := range []string{"run", "check", "status", "demo", "remove", "parked", "parked list", "parked show", "parked retry", "parked discard"} {
+	for _, name := range []string{"run", "check", "plan", "init", "status", "demo", "remove", "parked", "parked list", "parked show", "parked retry", "parked discard"} {
 		if _, out, _ := command(t, append(strings.Fields(name), "--help")...); !strings.Contains(out, exitHelp) {
 			t.Errorf("%s --help: %s", name, out)
 		}

@@ -51,13 +51,17 @@ func run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
+	ctx, said := cmd.Context(), make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		log.Info("stopping: what is in flight finishes; a second signal ends the process at once")
+		close(said)
 	})
-	defer unhook()
 	log.Info("crossfade", "version", build().Version, "bridge", c.Name, "config", file)
-	if err := e.Run(ctx); err != nil {
+	err = e.Run(ctx)
+	if !unhook() { // so that the log has the beginning of the end before the end
+		<-said
+	}
+	if err != nil {
 		log.Error("ended with a failure", "cause", err.Error(), "hint", bridge.HintOf(err))
 		return failure{errors.Join(errReported, err)}
 	}

@@ -29,8 +29,8 @@ func DialKafka(rawURL string, opts ...kgo.Opt) (*kgo.Client, error) {
 }
 
 // ProduceKafka is ProduceRabbitMQ for a topic of Kafka. The client sends again what
-// was not confirmed and the broker drops what it has already, so a lost connection
-// or broker leaves nothing unknown; a topic that was deleted does.
+// was not confirmed, for as long as it takes, and the broker drops what it has
+// already: a lost connection or broker leaves nothing unknown.
 func ProduceKafka(ctx context.Context, b *Book, url string, pace Pace) error {
 	m := &meter{rate: pace.Rate}
 	for next := b.next(); b.more(next); {
@@ -51,7 +51,8 @@ func ProduceKafka(ctx context.Context, b *Book, url string, pace Pace) error {
 // produceKafka is one producer ID's share: it answers the next number to send.
 func produceKafka(ctx context.Context, b *Book, url string, pace Pace, m *meter, first int) (next int, err error) {
 	client, err := DialKafka(url, kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.MaxBufferedRecords(pace.window()), kgo.ProducerLinger(2*time.Millisecond))
+		kgo.MaxBufferedRecords(pace.window()), kgo.ProducerLinger(2*time.Millisecond),
+		kgo.UnknownTopicRetries(-1)) // a broker that has just started knows no topics
 	if err != nil {
 		return first, err
 	}
