@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -62,7 +63,8 @@ func (o *SourceOpener) Describe() string {
 // A part is one partition that a session reads.
 type part struct {
 	spot
-	number int // among the session's
+	number int     // among the session's
+	id     topicID // of the topic; zero where the brokers know none
 	place  place
 	shard  int32
 
@@ -198,17 +200,23 @@ func (s *source) ended(ctx context.Context, err error) error {
 // tapped looks which partitions are tapped.
 func (s *source) tapped(ctx context.Context) (*layout, error) {
 	l, topics, err := s.opener.look(ctx, s.asks)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.partition(l, topics)
 	}
+	return l, err
+}
+
+// partition makes the parts of topics.
+func (s *source) partition(l *layout, topics []*topicLayout) {
 	for _, t := range topics {
 		stream := &bridge.Stream{System: Kind, Cluster: l.cluster, Name: t.name, Incarnation: incarnationOf(t), Replayable: true}
+		var id topicID
+		_, _ = hex.Decode(id[:], []byte(t.id)) // look has written it
 		for i := range t.partitions {
 			at := spot{t.name, int32(i)}
-			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
+			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
 		}
 	}
-	return l, nil
 }
 
 func assignmentOf(parts []*part) assignment {
