@@ -19,7 +19,11 @@ func TestConformance(t *testing.T) {
 	adaptertest.Run(t, adaptertest.Harness{Name: "kafka", Background: background, New: fixture(c)})
 }
 
+// A broker of its own is restarted, which takes its time.
 func TestConformanceOnKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a broker eight times")
+	}
 	c := realCluster(t)
 	adaptertest.Run(t, adaptertest.Harness{Name: "kafka, Apache Kafka", Background: background, New: fixture(c), Patience: 20 * time.Second})
 }

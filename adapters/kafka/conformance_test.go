@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,16 +14,6 @@ import (
 
 // What runs beside the adapter in this process: the brokers and their clients.
 var background = []string{"twmb/franz-go"}
-
-func TestConformanceSource(t *testing.T) {
-	c := startCluster(t)
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source", Background: background, New: sourceFixture(c)})
-}
-
-func TestConformanceSourceOnKafka(t *testing.T) {
-	c := realCluster(t)
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source, Apache Kafka", Background: background, New: sourceFixture(c), Patience: 20 * time.Second})
-}
 
 var made atomic.Int64
 
