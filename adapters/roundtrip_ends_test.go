@@ -128,7 +128,9 @@ func rabbit(generation brokers.Kind, kind string) func(*testing.T) *place {
 		if kind == "stream" {
 			from, to = block("stream: %s\nstart: first", name), block("stream: %s", name)
 		}
-		return placeOf(t, rabbitmq.Adapter(), block("url: %s", url), from, to)
+		p := placeOf(t, rabbitmq.Adapter(), block("url: %s", url), from, to)
+		p.url, p.queue = url, name
+		return p
 	}
 }
 

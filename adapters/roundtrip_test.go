@@ -88,6 +88,8 @@ type place struct {
 	source bridge.SourceOpener
 	sink   bridge.SinkOpener
 	parked map[uint64]bool
+
+	url, queue string // of a queue or stream of RabbitMQ
 }
 
 // gives is what the place declares to give.
@@ -109,6 +111,12 @@ func (p *place) through(t *testing.T, in map[uint64]*bridge.Message) map[uint64]
 		t.Fatal(err)
 	}
 	defer source.Close()
+	return p.read(t, source, p.write(t, in))
+}
+
+// write sends messages to the place, and says how many it took.
+func (p *place) write(t *testing.T, in map[uint64]*bridge.Message) int {
+	t.Helper()
 	sink, err := p.sink.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -120,17 +128,23 @@ func (p *place) through(t *testing.T, in map[uint64]*bridge.Message) map[uint64]
 		s.send(number, in[number])
 	}
 	s.settle()
+	return s.placed()
+}
+
+// read reads that many messages.
+func (p *place) read(t *testing.T, source bridge.Source, n int) map[uint64]*bridge.Message {
+	t.Helper()
 	out := map[uint64]*bridge.Message{}
 	into := make([]bridge.Delivery, 64)
 	ctx, cancel := contextFor(t, 30*time.Second)
 	defer cancel()
-	for len(out) < s.placed() {
-		n, err := source.Receive(ctx, into)
+	for len(out) < n {
+		got, err := source.Receive(ctx, into)
 		if err != nil {
-			t.Fatalf("%s: read %d of %d: %v", p.source.Describe(), len(out), s.placed(), err)
+			t.Fatalf("%s: read %d of %d: %v", p.source.Describe(), len(out), n, err)
 		}
-		receipts := make([]bridge.Receipt, n)
-		for i := range n {
+		receipts := make([]bridge.Receipt, got)
+		for i := range got {
 			m := into[i].Message
 			out[m.Origin.Offset], receipts[i] = &m, into[i].Receipt
 		}
