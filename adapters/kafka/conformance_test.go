@@ -39,7 +39,7 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 		from := name + "-from"
 		c.topic(t, from, partitions)
 		cl := c.client(t)
-		id := bridge.Identity{Bridge: name, Relay: "relay one"}
+		id := bridge.Identity{Bridge: name, Relay: "relay_one"}
 		process := func(id bridge.Identity, from string) adaptertest.Process {
 			sys := c.system(t)
 			t.Cleanup(sys.kill)
@@ -54,7 +54,7 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 			Keeper:   func(adaptertest.T) bridge.Keeper { return c.system(t) },
 			Identity: id,
 			Other: func(adaptertest.T) adaptertest.Process {
-				return process(bridge.Identity{Bridge: name, Relay: "relay two"}, from)
+				return process(bridge.Identity{Bridge: name, Relay: "relay_two"}, from)
 			},
 			Inventory: func(ctx context.Context) ([]string, error) { return inventoryOf(ctx, kadm.NewClient(cl)) },
 			Put:       func(ctx context.Context, msgs []bridge.Message) error { return produce(ctx, cl, from, msgs) },

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -322,7 +324,11 @@ func (s *source) mark(p *part) mark {
 
 // write commits marks; ackMu is held.
 func (s *source) write(ctx context.Context, marks map[spot]mark) error {
-	if err := s.offsets.commit(ctx, marks); err != nil {
+	written := marks
+	if bridge.Planted(bridge.BugCommitBackwards) && rand.IntN(2) == 0 {
+		written = backwards(marks)
+	}
+	if err := s.offsets.commit(ctx, written); err != nil {
 		return err
 	}
 	for _, p := range s.parts {
@@ -332,6 +338,16 @@ func (s *source) write(ctx context.Context, marks map[spot]mark) error {
 	}
 	s.wrote = time.Now()
 	return nil
+}
+
+// backwards is a planted mistake: half of what is settled is taken back.
+func backwards(marks map[spot]mark) map[spot]mark {
+	earlier := maps.Clone(marks)
+	for s, m := range earlier {
+		m.floor /= 2
+		earlier[s] = m
+	}
+	return earlier
 }
 
 // pace waits until the next write is due; ackMu is held.
