@@ -16,7 +16,9 @@
 //     nothing. codec.go is pure functions between the system's own message and
 //     bridge.Message: declare with bridge.Native what the system carries by
 //     itself, let bridge.Carry carry the rest, and Message.Restore bring it back.
-//     Test it by tables and fuzzing, there and back.
+//     Test it by tables and fuzzing, there and back. fidelity.go declares how the
+//     target carries each field and what the source gives (bridge.Carrier and
+//     bridge.Giver); an adaptertest.Claim holds that against the codec.
 //
 //  3. Write source.go and sink.go, one session each, with no retry, no log and no
 //     metric in them: errors go to the relay, marked by bridge.Reject and
@@ -31,8 +33,8 @@
 //     and kills. Every check runs; the traits say which promises are not made.
 //     Correct the adapter or its traits until the report is right.
 //
-//  5. Add its line to the table in the command, one file to configs/, and its
-//     mapping to the table in package bridge.
+//  5. Add its line to the table in the command, one file to configs/, and its taps
+//     and targets to the lists of the documents' and the round trip's tests here.
 //
 // Look at memory: it is the smallest one, and it makes every promise. Wrap an
 // adapter with faulty to see what its relay does when the system misbehaves.

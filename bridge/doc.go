@@ -67,30 +67,44 @@
 //   - I8 Proof. A publish acknowledgement is not proof: verdicts on drift come
 //     from independent readers, and absence of evidence is never a match.
 //
-// # What each system has for each field
+// # How each system carries each field
 //
-// "n" is carried natively, "h" travels in a crossfade- header there.
+// "n" is natively, "h" in a crossfade- header, "n/h" natively where it survives, "+p"
+// that some of it is parked. Adapters declare it (see Carrier); OPERATING.md has the
+// conditions, and what taps lose (see Giver).
 //
-//	field                   AMQP 0-9-1             Kafka                  NATS
-//	Body nil                h (no null body)       n                      h (no null body)
-//	Body empty              n                      n                      n
-//	Key                     any source, see ID     n: record key          any source
-//	native key nil, empty   h: KindKey             n                      h
-//	ID                      n: message-id + h      h                      n: Nats-Msg-Id + h
-//	Address                 n: exchange, key       n: topic, partition    n: subject
-//	a foreign Address       h                      h                      h
-//	Time                    h (property: 1 s)      n: ms; finer in h      h
-//	Header String           n: S                   h: type                n if it survives trimming
-//	Header Bytes            n: x                   n                      h
-//	Header integer, bool    n: t b B s u I i l     h                      h
-//	Header Uint64           h                      h                      h
-//	Header float, decimal   n: f d D               h                      h
-//	Header time, table, []  n: T F A               h                      h
-//	Header null             n: V                   n: null value          h
-//	Header order, repeats   n; h to streams and 4  n                      values of a name n, else h
-//	property absent ≠ zero  n                      h                      h
-//	expiration, priority    n                      h                      h
-//	content type, reply-to  n                      h                      h
+//	field                        RabbitMQ queue     RabbitMQ stream    RabbitMQ exchange  Kafka              NATS
+//	body                         n+p                n+p                n+p                n+p                n+p
+//	null body                    h                  h                  h                  n                  h
+//	empty body                   n                  n                  n                  n                  n
+//	key                          h                  h                  h                  n                  h
+//	native key that differs      h                  h                  h                  n                  h
+//	ID                           n/h                n/h                n/h                h                  n/h
+//	address                      n                  n                  n+p                n+p                n+p
+//	foreign address              h                  h                  h                  h                  h
+//	time                         n/h                n/h                n/h                n/h+p              h
+//	expiration                   n                  n                  n                  h                  h
+//	time to live                 n/h                n/h                n/h                h                  h
+//	priority                     n                  n                  n                  h                  h
+//	content type and encoding    n                  n                  n                  h                  h
+//	correlation ID               n                  n                  n                  h                  h
+//	reply-to                     n/h                n/h                n/h                h                  h
+//	other properties             n/h                n/h                n/h                h                  h
+//	property that is zero        n                  n                  n                  h                  h
+//	header: text                 n+p                n+p                n+p                n                  n+p
+//	header: octets               n                  n/h                n                  n                  h
+//	header: integer and bool     n                  n                  n                  h                  h
+//	header: unsigned 64 bits     h                  h                  h                  h                  h
+//	header: float                n/h                n/h                n/h                h                  h
+//	header: decimal              n                  h                  h                  h                  h
+//	header: timestamp            n                  n/h                n/h                h                  h
+//	header: table and array      n                  h                  n                  h                  h
+//	header: null                 n                  n                  n                  n                  h
+//	header order                 n/h                h                  n/h                n                  h
+//	header repeats               n/h                h                  n/h                n                  n
+//	header: odd text             n                  n                  n                  n                  h
+//	header name not UTF-8        n                  n                  n                  h                  h
+//	control header               n/h                n/h                n/h                n/h                n/h
 //
 // A Kafka tombstone is Body == nil. A repeated null header is two Header values
 // of TypeNull with the same name. A NATS header with two values is two Header

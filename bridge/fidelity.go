@@ -93,11 +93,12 @@ func (c Carriage) String() string {
 type Mapping struct {
 	Field    Field
 	Carriage Carriage
-	// Parks is the reason for which a message is parked whose field cannot be
-	// carried: where CarriedNot, or in the cases that the note names. Else "".
-	Parks Reason
 	// Note is the condition, the loss or what is worth knowing, in a few words.
 	Note string
+	// Parks is the reason for which a message is parked whose field cannot be
+	// carried: where CarriedNot, or where Limit says. Else "".
+	Parks Reason
+	Limit string
 }
 
 // A Carrier says how its target carries each field. Sink openers may have it.

@@ -85,6 +85,8 @@ func (c *Claim) flaw(line bridge.Mapping) string {
 	switch {
 	case (line.Parks == "") == has && line.Carriage != bridge.CarriedNot:
 		return "what is parked has no sample, or a sample has no reason"
+	case line.Parks != "" && line.Limit == "":
+		return "it does not say what is parked"
 	case beyond == nil:
 		return ""
 	}

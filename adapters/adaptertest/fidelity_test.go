@@ -42,7 +42,7 @@ func TestFalseClaimsAreFoundOut(t *testing.T) {
 			claim := claimed(said, c.cross)
 			for _, line := range claim.Carries {
 				if said == bridge.CarriedNot {
-					line.Parks = bridge.ReasonLossy
+					line.Parks, line.Limit = bridge.ReasonLossy, "always"
 				}
 				d := claim.flaw(line)
 				if true, lost := d == "", said == bridge.CarriedLost; true != (said == c.is && !lost) {
@@ -62,7 +62,7 @@ func TestParkedNeedsProof(t *testing.T) {
 		return whole(m)
 	}
 	claim := claimed(bridge.CarriedNatively, sound)
-	line := bridge.Mapping{Field: bridge.FieldHeaderText, Parks: bridge.ReasonOversized}
+	line := bridge.Mapping{Field: bridge.FieldHeaderText, Parks: bridge.ReasonOversized, Limit: "large"}
 	if claim.flaw(line) == "" {
 		t.Error("no sample was asked for")
 	}

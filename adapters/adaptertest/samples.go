@@ -130,7 +130,7 @@ var typedValues = map[bridge.Type][]string{
 	bridge.TypeFloat32:   {"\x3f\xc0\x00\x00", "\x7f\xc0\x00\x01"},
 	bridge.TypeFloat64:   {"\x3f\xf8\x00\x00\x00\x00\x00\x00", "\x7f\xf8\x00\x00\x00\x00\x00\x01", "\x80\x00\x00\x00\x00\x00\x00\x00"},
 	bridge.TypeDecimal:   {"\x02\x00\x00\x30\x39", "\x00\xff\xff\xff\xff"},
-	bridge.TypeTimestamp: {"\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x65\x53\xf1\x00"},
+	bridge.TypeTimestamp: {"\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x65\x53\xf1\x00", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f\xff\xff\xff\xff\xff\xff\xff"},
 	bridge.TypeTable: {
 		"",
 		"\x01aI\x00\x00\x00\x07\x01bS\x00\x00\x00\x02hi",
@@ -236,6 +236,11 @@ func propertySamples() []sample {
 	property("a reply-to that means something", bridge.Property{Kind: bridge.KindReplyTo, Text: "amq.rabbitmq.reply-to"})
 	property("a long correlation-id", bridge.Property{Kind: bridge.KindCorrelationID, Text: strings.Repeat("c", 300)})
 	property("a correlation-id that is not UTF-8", bridge.Property{Kind: bridge.KindCorrelationID, Text: "\xff = ~ %"})
+	property("a delivery mode that there is not", bridge.Property{Kind: bridge.KindDeliveryMode, Num: 97})
+	property("a delivery mode of 0", bridge.Property{Kind: bridge.KindDeliveryMode})
+	s.add("a timestamp of far away", func(m *bridge.Message) {
+		m.Time, m.Properties = time.Unix(1<<60, 0), []bridge.Property{{Kind: bridge.KindTimestamp, Num: 1 << 60}}
+	})
 	property("an expiration that is no number", bridge.Property{Kind: bridge.KindExpiration, Text: "soon"})
 	property("no property")
 	return s.all

@@ -78,7 +78,7 @@ func (e *encoder) encode(m *bridge.Message, partition int32, now time.Time) (*ou
 	o := &e.out
 	o.value, o.key, o.headers = m.Body, recordKey(m), o.headers[:0]
 	o.timestamp = now.UnixMilli()
-	if e.original && !m.Time.IsZero() {
+	if e.original && !m.Time.IsZero() && m.Time.Year() < 10000 {
 		o.timestamp = max(0, m.Time.UnixMilli())
 	}
 	e.carry.Reset()
@@ -225,6 +225,7 @@ func appendHeaders(r *record, m *bridge.Message, hops bool) {
 // was. // I3
 func restore(r *record, m *bridge.Message) error {
 	hopped := false
+	m.Key = "" // unless the ID's header says otherwise: one with neither has none
 	for i := range r.headers {
 		h := &r.headers[i]
 		name := text(h.key)

@@ -73,6 +73,26 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// A message without a key and an ID has none afterwards, whatever the record's key is.
+func TestNoKeyStaysNone(t *testing.T) {
+	for _, p := range []bridge.Property{{Kind: bridge.KindKey, Text: "other"}, {Kind: bridge.KindKey}} {
+		want := &bridge.Message{Body: []byte("b"), Properties: []bridge.Property{p}, Address: bridge.Address{Name: "t", Partition: 1}}
+		e := newEncoder(testIdentity, testTemplate(t, "t"), true)
+		if _, err := e.topicOf(want); err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.encode(want, 0, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bridge.Message
+		decode(asRead(out, 1), place{stream: &bridge.Stream{System: Kind, Name: "t"}}, &got)
+		if d := adaptertest.Differs(want, &got); d != "" {
+			t.Errorf("%+v: %s", p, d)
+		}
+	}
+}
+
 // What a producer at Kafka writes comes to another topic octet for octet, and null
 // stays apart from empty.
 func TestNativeRecordRoundTrip(t *testing.T) {

@@ -32,13 +32,16 @@ func carried(keepTime bool) []bridge.Mapping {
 
 // native holds the fields that do not travel in a crossfade- header alone.
 var native = map[bridge.Field]bridge.Mapping{
-	bridge.FieldBody:      {Parks: bridge.ReasonOversized, Note: "a record above the topic's max.message.bytes is parked"},
+	bridge.FieldBody:      {Parks: bridge.ReasonOversized, Limit: "a record above the topic's max.message.bytes"},
 	bridge.FieldNullBody:  {Note: "a tombstone: a compacted topic deletes the key by it"},
 	bridge.FieldEmptyBody: {},
 	bridge.FieldKey:       {Note: "the record key, unless the message had another at Kafka"},
 	bridge.FieldNativeKey: {Note: "the record key"},
-	bridge.FieldAddress:   {Parks: bridge.ReasonName, Note: "a topic's name above 249 characters is parked"},
-	bridge.FieldTime:      {Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970, unless the topic has LogAppendTime"},
+	bridge.FieldAddress:   {Parks: bridge.ReasonName, Limit: "a topic's name above 249 characters"},
+	bridge.FieldTime: {
+		Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970, unless the topic has LogAppendTime",
+		Parks: bridge.ReasonPoison, Limit: "what the topic's message.timestamp.….max.ms refuses",
+	},
 	bridge.FieldExpiration: {
 		Carriage: bridge.CarriedInHop, Note: "Kafka does not act on it; past it the next relay counts the message as expired",
 	},

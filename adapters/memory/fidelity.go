@@ -11,7 +11,7 @@ var (
 func (o *SinkOpener) Carries() []bridge.Mapping {
 	lines := everything()
 	if o.config.MaxBody > 0 {
-		lines[bridge.FieldBody].Parks, lines[bridge.FieldBody].Note = bridge.ReasonOversized, "a larger one than max_body is parked"
+		lines[bridge.FieldBody].Parks, lines[bridge.FieldBody].Limit = bridge.ReasonOversized, "above max_body"
 	}
 	return lines
 }

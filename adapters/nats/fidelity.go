@@ -40,16 +40,16 @@ func carried(core bool) []bridge.Mapping {
 
 // native holds the fields that do not travel in a crossfade- header alone.
 var native = map[bridge.Field]bridge.Mapping{
-	bridge.FieldBody:      {Parks: bridge.ReasonOversized, Note: "with its headers above max_payload or max_msg_size it is parked"},
+	bridge.FieldBody:      {Parks: bridge.ReasonOversized, Limit: "with its headers above max_payload or max_msg_size"},
 	bridge.FieldNullBody:  {Carriage: bridge.CarriedInHop, Note: "NATS has none; it is seen as empty"},
 	bridge.FieldEmptyBody: {},
 	bridge.FieldKey:       {Carriage: bridge.CarriedInHop, Note: "within Nats-Msg-Id where that holds the ID of a key"},
 	bridge.FieldID:        {Carriage: bridge.CarriedPartly, Note: "as Nats-Msg-Id, if it tells repeats"},
-	bridge.FieldAddress:   {Parks: bridge.ReasonName, Note: "a subject too long for max_control_line is parked"},
+	bridge.FieldAddress:   {Parks: bridge.ReasonName, Limit: "a subject too long for max_control_line"},
 	bridge.FieldExpiration: {
 		Carriage: bridge.CarriedInHop, Note: "NATS does not act on it; past it the next relay counts the message as expired",
 	},
-	bridge.FieldHeaderText:    {Parks: bridge.ReasonOversized, Note: "all headers above 64 KiB are parked"},
+	bridge.FieldHeaderText:    {Parks: bridge.ReasonOversized, Limit: "all headers above 64 KiB"},
 	bridge.FieldHeaderRepeats: {},
 	bridge.FieldHeaderBinary:  {Carriage: bridge.CarriedInHop, Note: "clients trim blanks and fold lines"},
 	bridge.FieldHeaderControl: {Carriage: bridge.CarriedPartly, Note: "text, and not by which NATS acts: Nats-…, Status, Description"},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -152,21 +153,35 @@ func (e *encoder) nativeHeader(h *bridge.Header) bool {
 	if e.firsts != nil && e.firsts[h.Name] != h {
 		return false
 	}
-	switch e.target.kind {
-	case typeStream:
-		switch h.Type {
-		case bridge.TypeDecimal, bridge.TypeTable, bridge.TypeArray:
-			return false // the first ends the connection, the others vanish
-		case bridge.TypeBytes:
-			if e.stream4 {
-				return false
-			}
-		}
-		return len(h.Name) < 2 || h.Name[0]|0x20 != 'x' || h.Name[1] != '-'
-	case toExchange:
-		return h.Type != bridge.TypeDecimal // a stream may be bound there
+	if !e.mayBeStream() {
+		return true
 	}
-	return true
+	switch h.Type {
+	case bridge.TypeDecimal:
+		return false // it ends the connection
+	case bridge.TypeTimestamp:
+		if !fitsStream(int64(binary.BigEndian.Uint64(h.Value))) {
+			return false
+		}
+	case bridge.TypeTable, bridge.TypeArray:
+		return e.target.kind != typeStream // where they vanish
+	case bridge.TypeBytes:
+		if e.stream4 {
+			return false
+		}
+	}
+	return e.target.kind != typeStream || len(h.Name) < 2 || h.Name[0]|0x20 != 'x' || h.Name[1] != '-'
+}
+
+// mayBeStream says that the target is a stream, or an exchange that may lead to one.
+func (e *encoder) mayBeStream() bool {
+	return e.target.kind == typeStream || e.target.kind == toExchange
+}
+
+// fitsStream says that a stream keeps a timestamp: it counts milliseconds in 64 bits,
+// and what does not fit comes back as another.
+func fitsStream(seconds int64) bool {
+	return seconds >= math.MinInt64/1000 && seconds <= math.MaxInt64/1000
 }
 
 // actsAtBroker says that RabbitMQ, or a plugin of it, does something on reading
@@ -192,10 +207,10 @@ func (e *encoder) nativeProperty(p *bridge.Property) bool {
 	case bridge.KindPriority:
 		return p.Num >= 0 && p.Num <= 255
 	case bridge.KindDeliveryMode:
-		return !e.addMode && p.Num >= 0 && p.Num <= 255 && (e.target.kind != typeStream || p.Num == 1 || p.Num == 2)
+		return !e.addMode && (p.Num == 1 || p.Num == 2) // the broker closes the channel on any other
 	case bridge.KindTimestamp:
 		// A message without Time would have one afterwards.
-		return !e.m.Time.IsZero()
+		return !e.m.Time.IsZero() && (!e.mayBeStream() || fitsStream(p.Num))
 	case bridge.KindUserID:
 		return p.Text == e.user // the broker refuses any other
 	case bridge.KindExpiration:

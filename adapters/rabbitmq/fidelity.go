@@ -65,7 +65,7 @@ func carried(kind string, major int) []bridge.Mapping {
 	stream, exchange := kind == typeStream, kind == toExchange
 	sorts := stream || major >= 4
 	lines := []bridge.Mapping{
-		{Field: bridge.FieldBody, Parks: bridge.ReasonOversized, Note: "above the broker's max_message_size it is parked"},
+		{Field: bridge.FieldBody, Parks: bridge.ReasonOversized, Limit: "above the broker's max_message_size"},
 		{Field: bridge.FieldNullBody, Carriage: bridge.CarriedInHop, Note: "AMQP has none; it is seen as empty"},
 		{Field: bridge.FieldEmptyBody},
 		{Field: bridge.FieldKey, Carriage: bridge.CarriedInHop},
@@ -80,9 +80,9 @@ func carried(kind string, major int) []bridge.Mapping {
 		{Field: bridge.FieldContentType},
 		{Field: bridge.FieldCorrelation},
 		{Field: bridge.FieldReplyTo, Carriage: bridge.CarriedPartly, Note: "not amq.rabbitmq.reply-to, nor more than 255 octets"},
-		{Field: bridge.FieldProperties, Carriage: bridge.CarriedPartly, Note: "not another user's user-id, nor a delivery mode that the target sets"},
+		{Field: bridge.FieldProperties, Carriage: bridge.CarriedPartly, Note: "not another user's user-id, nor a delivery mode that the target sets or refuses"},
 		{Field: bridge.FieldZero},
-		{Field: bridge.FieldHeaderText, Parks: bridge.ReasonOversized, Note: "all headers above one frame, 128 KiB, are parked"},
+		{Field: bridge.FieldHeaderText, Parks: bridge.ReasonOversized, Limit: "all headers above one frame, 128 KiB"},
 		{Field: bridge.FieldHeaderBytes},
 		{Field: bridge.FieldHeaderInteger},
 		{Field: bridge.FieldHeaderUint64, Carriage: bridge.CarriedInHop, Note: "queues and streams make it signed"},
@@ -104,7 +104,7 @@ func carried(kind string, major int) []bridge.Mapping {
 		at(bridge.FieldHeaderRepeats).Note = "but the first of each name"
 	}
 	if exchange {
-		*at(bridge.FieldAddress) = bridge.Mapping{Field: bridge.FieldAddress, Parks: bridge.ReasonName, Note: "a routing key above 255 octets is parked, one without a binding too"}
+		*at(bridge.FieldAddress) = bridge.Mapping{Field: bridge.FieldAddress, Parks: bridge.ReasonName, Limit: "a routing key above 255 octets; one without a binding is unroutable"}
 		at(bridge.FieldHeaderTable).Note = "a stream that is bound there drops it"
 		at(bridge.FieldHeaderControl).Note += "; a stream that is bound there may drop x- headers"
 	}
@@ -112,6 +112,8 @@ func carried(kind string, major int) []bridge.Mapping {
 		at(bridge.FieldPriority).Note = "a quorum queue delivers higher ones first"
 	}
 	if stream || exchange {
+		at(bridge.FieldHeaderTimestamp).Carriage = bridge.CarriedPartly
+		at(bridge.FieldHeaderTimestamp).Note = "not more than milliseconds of 64 bits can say"
 		at(bridge.FieldHeaderDecimal).Carriage = bridge.CarriedInHop
 		at(bridge.FieldHeaderDecimal).Note = "a stream would end the connection"
 	}

@@ -44,14 +44,16 @@ func given(tap string, major int) []bridge.Mapping {
 			}
 		}
 	}
-	switch tap {
-	case typeClassic:
-		set(bridge.FieldHeaderUint64, bridge.CarriedNatively, "")
-	case typeQuorum, typeStream:
+	switch {
+	case tap == typeQuorum, stream, major >= 4:
 		set(bridge.FieldHeaderUint64, bridge.CarriedLost, "it comes as a signed number")
+	case tap == typeClassic:
+		set(bridge.FieldHeaderUint64, bridge.CarriedNatively, "")
 	}
 	if stream || major >= 4 {
 		set(bridge.FieldHeaderOrder, bridge.CarriedLost, "headers come sorted by name")
+	}
+	if major >= 4 {
 		set(bridge.FieldHeaderRepeats, bridge.CarriedLost, "the first of each name comes")
 	}
 	if tap == typeQuorum && major >= 4 {
@@ -59,6 +61,7 @@ func given(tap string, major int) []bridge.Mapping {
 	}
 	if stream {
 		set(bridge.FieldExpiration, bridge.CarriedLost, "streams do not count: a time to live begins anew at the target")
+		set(bridge.FieldHeaderTimestamp, bridge.CarriedPartly, "what milliseconds of 64 bits cannot say comes as another")
 		set(bridge.FieldHeaderDecimal, bridge.CarriedLost, "the broker closes the producer's connection")
 		set(bridge.FieldHeaderTable, bridge.CarriedLost, "dropped: CC, BCC and x-death too")
 		set(bridge.FieldHeaderControl, bridge.CarriedPartly, "x-stream-offset is the broker's own")

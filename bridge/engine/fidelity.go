@@ -89,8 +89,7 @@ func fidelity(gives, carries []bridge.Mapping, sameKind bool) []FidelityLine {
 			continue
 		}
 		if m.Parks != "" {
-			lines = append(lines, FidelityLine{OutcomeParked, []bridge.Field{g.Field}, m.Parks, m.Note})
-			m.Note = ""
+			lines = append(lines, FidelityLine{OutcomeParked, []bridge.Field{g.Field}, m.Parks, m.Limit})
 		}
 		if g.Field == bridge.FieldAddress {
 			m = addressOf(m, to[bridge.FieldForeignAddress], sameKind)

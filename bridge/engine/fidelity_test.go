@@ -69,9 +69,9 @@ func TestFidelityFolds(t *testing.T) {
 		{Field: bridge.FieldBody}, {Field: bridge.FieldEmptyBody}, {Field: bridge.FieldAddress}, {Field: bridge.FieldTime, Carriage: bridge.CarriedPartly, Note: "at times"},
 		{Field: bridge.FieldPriority}, {Field: bridge.FieldHeaderTable, Carriage: bridge.CarriedLost, Note: "dropped"}, {Field: bridge.FieldHeaderOrder},
 	}, []bridge.Mapping{
-		{Field: bridge.FieldBody, Parks: bridge.ReasonOversized, Note: "too large"}, {Field: bridge.FieldEmptyBody},
+		{Field: bridge.FieldBody, Parks: bridge.ReasonOversized, Limit: "too large"}, {Field: bridge.FieldEmptyBody},
 		{Field: bridge.FieldAddress}, {Field: bridge.FieldForeignAddress, Carriage: bridge.CarriedInHop}, {Field: bridge.FieldTime, Carriage: bridge.CarriedInHop},
-		{Field: bridge.FieldPriority, Carriage: bridge.CarriedNot, Parks: bridge.ReasonLossy, Note: "never"}, {Field: bridge.FieldHeaderTable},
+		{Field: bridge.FieldPriority, Carriage: bridge.CarriedNot, Parks: bridge.ReasonLossy, Limit: "never"}, {Field: bridge.FieldHeaderTable},
 		{Field: bridge.FieldHeaderOrder, Carriage: bridge.CarriedPartly, Note: "some"},
 	}), "v")
 	want := []engine.FidelityLine{
