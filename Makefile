@@ -40,7 +40,7 @@ test: ## everything: unit, conformance, planted mistakes, stories at reduced siz
 	$(GO) test -shuffle=on -timeout 10m $(UNIT); \
 	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
 	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
-	$(GO) test -count=1 -timeout 15m -v $(STORIES) | $(QUIETER)
+	$(GO) test -count=1 -timeout 25m -v $(STORIES) | $(QUIETER)
 
 unit: ## the tests that need no broker of their own
 	$(GO) test -short -shuffle=on $(UNIT)

@@ -15,7 +15,7 @@ const (
 	BugLanesApart       Bug = "lanes-apart"        // where the sink dictates lanes, send through one before the others have read back
 	BugGoOn             Bug = "go-on"              // log a failed publish and go on
 	BugToTheBack        Bug = "to-the-back"        // put a failed message behind later ones
-	BugCommitBackwards  Bug = "commit-backwards"   // now and then acknowledge an earlier position behind a later one
+	BugCommitBackwards  Bug = "commit-backwards"   // acknowledge an earlier position after a later one
 	BugHoldOff          Bug = "hold-off"           // do not ask whether the tap is still ours before sending
 	BugParkUnconfirmed  Bug = "park-unconfirmed"   // acknowledge what is parked before that is durable
 	BugRetryUnordered   Bug = "retry-unordered"    // let live messages go on while those parked before them are sent

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
 // initialised runs init and gives the file, whose relays the plan then makes room
@@ -107,4 +110,50 @@ func everything(t *testing.T, ch *amqp.Channel) {
 			return ok
 		})
 	}
+}
+
+// Plans and drafts with a real Kafka on either side.
+func TestPlanWithKafka(t *testing.T) {
+	t.Parallel()
+	binary, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &planning{t: t, binary: binary, config: filepath.Join(t.TempDir(), "plan.yaml"), nats: brokers.PrivateNATS(t)}
+	kafka := brokers.PrivateKafka(t)
+	if err := os.WriteFile(p.config, fmt.Appendf(nil, `name: plan
+http: {listen: "off"}
+systems:
+  - {name: jet, kind: nats, url: %q}
+  - {name: kafka, kind: kafka, brokers: [%q]}
+relays:
+  - {name: one, from: {system: jet, stream: S}, to: {system: kafka, topic: all, create: {partitions: 3, configs: [segment.bytes=1048576]}}}
+  - {name: many, from: {system: jet, stream: S}, to: {system: kafka, topic: "{subject}"}}
+`, p.nats.URL(), strings.TrimPrefix(kafka.URL(), "kafka://")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	js := p.jetstream()
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.a", "s.b", "t.>"}, MaxAge: time.Hour, MaxMsgs: 5000}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateConsumer(t.Context(), "S", jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: "s.a", MaxDeliver: 4}); err != nil {
+		t.Fatal(err)
+	}
+	before := topologyOfNATS(t, p.nats.URL())
+	expect(t, p.run(failed),
+		"missing kafka topic all partitions 3, retention.ms 3600000 (1h0m0s), segment.bytes 1048576", "missing kafka topic s.a retention.ms 3600000", "missing kafka topic s.b",
+		"stream S max_msgs 5000 → Kafka bounds a topic by time and size", "consumer c of S max_deliver 4 → a group does not count deliveries",
+		"one stream S, filter s.a, to consumer c of S → a group reads the whole topic all", "what the tap reads: t.> → which topics {subject} makes of it is not known")
+	p.run(0, "--apply")
+	expect(t, p.run(0), "there kafka topic all", "there kafka topic s.b")
+	p.run(0, "--apply")
+	if d := before.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
+		t.Errorf("NATS was changed:\n%s", d)
+	}
+	text := p.initialised(nil, "--from", kafka.URL(), "--to", p.nats.URL())
+	expect(t, strings.ReplaceAll(text, "# ", ""), "topics: [all]", "topics: [s.a]", "stream: S-A", `subject: "s-b.{key}"`)
+	if strings.Contains(text, "topics: [__") {
+		t.Errorf("a topic of the cluster's own is tapped:\n%s", text)
+	}
+	p.initialised(nil, "--from", p.nats.URL(), "--to", kafka.URL(), "--name", "back")
 }

@@ -28,4 +28,17 @@ func steady(t *testing.T, g generation) {
 		s.finish()
 		s.expectNothingWrong()
 	})
+	t.Run("RabbitMQ to Kafka", func(t *testing.T) {
+		s := newScene(t, g, "steady flow, RabbitMQ → Kafka, every AMQP field")
+		s.route(quorum, kafka).route(classic, kafka).sizedLoad(ledger.Zipf10k, sized(20_000, 1_000_000), 0).begin()
+		s.finish()
+		s.expectNothingWrong()
+	})
+	t.Run("Kafka to RabbitMQ", func(t *testing.T) {
+		s := newScene(t, g, "steady flow, Kafka → RabbitMQ, with null bodies and null headers")
+		s.route(kafka, quorum).route(kafka, classic).route(kafka, stream)
+		s.sizedLoad(ledger.Uniform10k, sized(20_000, 1_000_000), 0).begin()
+		s.finish()
+		s.expectNothingWrong()
+	})
 }

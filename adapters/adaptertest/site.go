@@ -26,10 +26,15 @@ func (e *env) site(o any) bridge.Site {
 	case s.System == "" || len(s.Names) == 0 || slices.Contains(s.Names, "") || !slices.IsSorted(s.Names):
 		e.Errorf("the site is %+v: want a system, and sorted names", s)
 	}
-	if n, ok := o.(bridge.Named); ok && !slices.Equal(n.Names(), s.Names) {
+	if n, ok := o.(bridge.Named); ok && (len(n.Names()) == 0 || !slices.IsSorted(n.Names()) || missing(n.Names(), s.Names)) {
 		e.Errorf("the settings name %q, and the site %q", n.Names(), s.Names)
 	}
 	return s
+}
+
+// missing says that not all are among those that there are.
+func missing(all, there []string) bool {
+	return slices.ContainsFunc(all, func(n string) bool { return !slices.Contains(there, n) })
 }
 
 // sited are the openers of a process that can say their site, source first.

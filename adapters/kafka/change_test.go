@@ -13,7 +13,7 @@ import (
 )
 
 // fatal wants an error that stops the relay, with a hint, and these words.
-func fatal(t *testing.T, err error, words ...string) {
+func isFatal(t *testing.T, err error, words ...string) {
 	t.Helper()
 	if err == nil || bridge.ClassOf(err) != bridge.Stopping || bridge.HintOf(err) == "" {
 		t.Fatalf("want a Fatal with a hint, got %v", err)
@@ -60,7 +60,7 @@ func TestGap(t *testing.T) {
 	s.Close()
 	removeTo(t, cl, "a", 6)
 	s = openSource(t, o)
-	fatal(t, fails(t, s), "from offset 3 to 5", "accept: [gaps]", "--reset-offsets")
+	isFatal(t, fails(t, s), "from offset 3 to 5", "accept: [gaps]", "--reset-offsets")
 	s.Close()
 	s = openSource(t, c.system(t).from(t, SourceConfig{Topics: []string{"a"}, Accept: bridge.Accepts{acceptGaps}}))
 	if got := bodiesOf(take(t, s, 4)); got != "6 7 8 9" {
@@ -113,7 +113,7 @@ func TestRecreatedTopic(t *testing.T) {
 			s.Close()
 		}
 		_, err := o.Open(t.Context())
-		fatal(t, err, "ID", "accept: [recreated]")
+		isFatal(t, err, "ID", "accept: [recreated]")
 		s = openSource(t, accepting)
 		got := take(t, s, 3)
 		if bodiesOf(got) != "100 101 102" {
@@ -145,7 +145,7 @@ func TestPositionsAreGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := o.Open(t.Context())
-	fatal(t, err, "no offset", "crossfade remove")
+	isFatal(t, err, "no offset", "crossfade remove")
 	var by kadm.Offsets
 	by.AddOffset("a", 0, 4, -1)
 	by.AddOffset("a", 1, 5, -1)
@@ -290,9 +290,27 @@ func TestStarts(t *testing.T) {
 	} {
 		got, err := try(x.start)
 		if x.want == "" {
-			fatal(t, err)
+			isFatal(t, err)
 		} else if got != x.want || err != nil {
 			t.Errorf("%s: begins at %q, want %q: %v", x.start, got, x.want, err)
 		}
+	}
+}
+
+// A topic that is made again while it is read, and holds more by then than the one before
+// it: its offsets go on, but not a record of it comes as if it were of the other.
+func TestRecreatedTopicThatIsLonger(t *testing.T) {
+	c := startCluster(t)
+	c.topic(t, "a", 1)
+	put(t, c.client(t), "a", 1, 0, 5)
+	s := openSource(t, c.system(t).from(t, SourceConfig{Topics: []string{"a"}}))
+	ackAll(t, s, take(t, s, 5)...)
+	recreate(t, c, c.client(t), "a", 1)
+	put(t, c.client(t), "a", 1, 100, 150)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	buf := make([]bridge.Delivery, 4)
+	if n, err := s.Receive(ctx, buf); n > 0 || bridge.ClassOf(err) == bridge.Ended {
+		t.Errorf("got %s, %v", bodiesOf(buf[:n]), err)
 	}
 }

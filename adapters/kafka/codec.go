@@ -235,7 +235,7 @@ func restore(r *record, m *bridge.Message) error {
 		var err error
 		switch {
 		case strings.EqualFold(name, bridge.HopRelay):
-			hopped = true
+			hopped, err = true, m.Restore(name, text(h.value))
 		case strings.EqualFold(name, hopTypes):
 			err = retype(m.Headers, h.value)
 		case !strings.EqualFold(name, bridge.HopHeaders):

@@ -2,8 +2,9 @@ package kafka
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -13,41 +14,53 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-func TestConformanceSink(t *testing.T) {
+func TestConformance(t *testing.T) {
 	c := startCluster(t, kfake.NumBrokers(2))
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka sink", Background: background, New: sinkFixture(c)})
+	adaptertest.Run(t, adaptertest.Harness{Name: "kafka", Background: background, New: fixture(c)})
+}
+
+// A broker of its own is restarted, which takes its time.
+func TestConformanceOnKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a broker eight times")
+	}
+	c := realCluster(t)
+	adaptertest.Run(t, adaptertest.Harness{Name: "kafka, Apache Kafka", Background: background, New: fixture(c), Patience: 20 * time.Second})
 }
 
 // sinkLanes is how many partitions the targets of fixtures have, and lanes.
 const sinkLanes = 4
 
-func sinkFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
+// fixture adds a target to that of the source.
+func fixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 	return func(t adaptertest.T) adaptertest.Fixture {
-		name := fmt.Sprint("s", made.Add(1))
-		to := name + "-to"
+		f := sourceFixture(c)(t)
+		name := f.Identity.Bridge
+		from, to, loop := name+"-from", name+"-to", name+"-loop"
 		c.topic(t, to, sinkLanes)
+		c.topic(t, loop, 1)
 		cl := c.client(t)
-		id := bridge.Identity{Bridge: name, Relay: "relay one"}
-		process := func(to string) func(adaptertest.T) adaptertest.Process {
+		process := func(id bridge.Identity, from, to string) func(adaptertest.T) adaptertest.Process {
 			return func(t adaptertest.T) adaptertest.Process {
 				sys := c.system(t)
 				t.Cleanup(sys.kill)
-				sink, err := sys.Sink(id, decoded(SinkConfig{Topic: to}))
-				if err != nil {
-					t.Fatalf("sink: %v", err)
+				source, err1 := sys.Source(id, decoded(SourceConfig{Topics: []string{from}}))
+				sink, err2 := sys.Sink(id, decoded(SinkConfig{Topic: to}))
+				if err := errors.Join(err1, err2); err != nil {
+					t.Fatalf("source and sink: %v", err)
 				}
-				return adaptertest.Process{Sink: sink, Kill: sys.kill}
+				return adaptertest.Process{Source: source, Sink: sink, Kill: sys.kill}
 			}
 		}
-		return adaptertest.Fixture{
-			Start:   process(to),
-			Missing: process("missing"),
-			Read:    func(ctx context.Context) ([]bridge.Message, error) { return consume(ctx, cl, to) },
-			Repartition: func(ctx context.Context) error {
-				_, err := kadm.NewClient(cl).CreatePartitions(ctx, sinkLanes-1, to) // twice as many would leave each key in its lane
-				return err
-			},
+		f.Start, f.Missing = process(f.Identity, from, to), process(f.Identity, "missing", "missing")
+		f.Loop = process(bridge.Identity{Bridge: name, Relay: "loop"}, loop, loop)
+		f.Other = process(bridge.Identity{Bridge: name, Relay: "relay_two"}, from, to)
+		f.Read = func(ctx context.Context) ([]bridge.Message, error) { return consume(ctx, cl, to) }
+		f.Repartition = func(ctx context.Context) error {
+			_, err := kadm.NewClient(cl).CreatePartitions(ctx, sinkLanes-1, to) // twice as many would leave each key in its lane
+			return err
 		}
+		return f
 	}
 }
 

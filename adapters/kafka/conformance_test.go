@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,16 +14,6 @@ import (
 
 // What runs beside the adapter in this process: the brokers and their clients.
 var background = []string{"twmb/franz-go"}
-
-func TestConformanceSource(t *testing.T) {
-	c := startCluster(t)
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source", Background: background, New: sourceFixture(c)})
-}
-
-func TestConformanceSourceOnKafka(t *testing.T) {
-	c := realCluster(t)
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka source, Apache Kafka", Background: background, New: sourceFixture(c), Patience: 20 * time.Second})
-}
 
 var made atomic.Int64
 
@@ -39,7 +27,7 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 		from := name + "-from"
 		c.topic(t, from, partitions)
 		cl := c.client(t)
-		id := bridge.Identity{Bridge: name, Relay: "relay one"}
+		id := bridge.Identity{Bridge: name, Relay: "relay_one"}
 		process := func(id bridge.Identity, from string) adaptertest.Process {
 			sys := c.system(t)
 			t.Cleanup(sys.kill)
@@ -54,7 +42,7 @@ func sourceFixture(c *testCluster) func(adaptertest.T) adaptertest.Fixture {
 			Keeper:   func(adaptertest.T) bridge.Keeper { return c.system(t) },
 			Identity: id,
 			Other: func(adaptertest.T) adaptertest.Process {
-				return process(bridge.Identity{Bridge: name, Relay: "relay two"}, from)
+				return process(bridge.Identity{Bridge: name, Relay: "relay_two"}, from)
 			},
 			Inventory: func(ctx context.Context) ([]string, error) { return inventoryOf(ctx, kadm.NewClient(cl)) },
 			Put:       func(ctx context.Context, msgs []bridge.Message) error { return produce(ctx, cl, from, msgs) },

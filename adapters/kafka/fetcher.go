@@ -98,7 +98,7 @@ func (f *fetcher) plan() (some, full bool) {
 	for i := range n { // the broker fills its answer in this order
 		p := f.asked[(i+f.turn)%n]
 		f.req.partitions = append(f.req.partitions, fetchPartition{
-			topic: p.topic, index: p.partition, leaderEpoch: p.feed.epoch, offset: p.feed.next, maxBytes: int32(r.quantum),
+			topic: p.topic, id: p.id, index: p.partition, leaderEpoch: p.feed.epoch, offset: p.feed.next, maxBytes: int32(r.quantum),
 		})
 	}
 	return true, full
@@ -131,7 +131,7 @@ func (f *fetcher) fetch(ctx context.Context, b *body) error {
 	if err != nil {
 		return err
 	}
-	version, err := k.version(protocol.Fetch, leastFetch, mostFetch)
+	version, err := f.version(k)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (f *fetcher) fetch(ctx context.Context, b *body) error {
 	if c.Uncommitted {
 		f.req.isolation = readUncommitted
 	}
-	b.octets, err = k.exchange(ctx, &frame{key: protocol.Fetch, version: version, wait: f.wait,
+	b.octets, err = k.exchange(ctx, &frame{key: protocol.Fetch, version: version, flexible: version >= fetchFlexible, wait: f.wait,
 		body: func(dst []byte) []byte { return appendFetch(dst, version, &f.req) }}, b.octets)
 	if err != nil {
 		return err
@@ -153,11 +153,25 @@ func (f *fetcher) fetch(ctx context.Context, b *body) error {
 	return nil
 }
 
-// The versions of Fetch that are written and read.
+// The versions of Fetch that are used: by names up to mostFetch, and fetchIDs.
 const (
 	leastFetch = 4
 	mostFetch  = 11
 )
+
+// version asks by the topics' IDs where both sides have them. By its name a topic that was
+// deleted and made again is not told from the one that the offset is of.
+func (f *fetcher) version(k *conn) (int16, error) {
+	if v, ok := k.versions[protocol.Fetch]; ok && v.min <= fetchIDs && fetchIDs <= v.max {
+		for _, p := range f.asked {
+			if p.id == (topicID{}) {
+				return k.version(protocol.Fetch, leastFetch, mostFetch)
+			}
+		}
+		return fetchIDs, nil
+	}
+	return k.version(protocol.Fetch, leastFetch, mostFetch)
+}
 
 // took takes in what one fetch brought.
 func (f *fetcher) took(ctx context.Context, b *body) error {
@@ -200,7 +214,7 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 // part finds the part that an answer is about.
 func (f *fetcher) part(got *fetchedPartition) *part {
 	for _, p := range f.asked {
-		if p.partition == got.index && p.topic == got.topic {
+		if p.partition == got.index && (p.topic == got.topic || got.topic == "" && p.id == got.id) {
 			return p
 		}
 	}

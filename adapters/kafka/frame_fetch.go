@@ -6,8 +6,15 @@ const (
 	readCommitted   int8 = 1
 )
 
+// fetchFlexible is the first version with compact lengths and tagged fields, fetchIDs
+// the first that names topics by their IDs and not by their names.
+const (
+	fetchFlexible = 12
+	fetchIDs      = 13
+)
+
 // A fetchRequest asks a broker for what follows an offset, for some partitions of
-// its (FetchRequest v4 to v11), without a fetch session (KIP-227).
+// its (FetchRequest v4 to v13), without a fetch session (KIP-227).
 type fetchRequest struct {
 	maxWait    int32 // milliseconds that the broker waits for minBytes
 	minBytes   int32
@@ -25,6 +32,7 @@ type fetchPartition struct {
 	leaderEpoch int32 // v9: -1 where it is not known
 	offset      int64
 	maxBytes    int32
+	id          topicID // v13: in place of topic
 }
 
 // A fetchResponse is what the broker answered. It is read over and over into the
@@ -38,7 +46,8 @@ type fetchResponse struct {
 // A fetchedPartition is the answer for one partition. What the version does not
 // have is -1.
 type fetchedPartition struct {
-	topic            string
+	topic            string // up to v12
+	id               topicID
 	index            int32
 	errorCode        int16
 	highWatermark    int64
@@ -58,6 +67,7 @@ type abortedTransaction struct {
 
 // appendFetch appends the request's body.
 func appendFetch(dst []byte, version int16, r *fetchRequest) []byte {
+	flexible := version >= fetchFlexible
 	dst = appendInt32(dst, -1) // no broker is asking
 	dst = appendInt32(dst, r.maxWait)
 	dst = appendInt32(dst, r.minBytes)
@@ -68,23 +78,28 @@ func appendFetch(dst []byte, version int16, r *fetchRequest) []byte {
 		dst = appendInt32(dst, -1) // nor the wish for one
 	}
 	topic := func(i int) string { return r.partitions[i].topic }
-	dst = appendInt32(dst, int32(topics(len(r.partitions), topic)))
+	dst = appendCount(dst, topics(len(r.partitions), topic), flexible)
 	for from := 0; from < len(r.partitions); {
 		n := topicEnd(from, len(r.partitions), topic) - from
-		dst = appendText(dst, topic(from), false)
-		dst = appendInt32(dst, int32(n))
+		if version >= fetchIDs {
+			dst = append(dst, r.partitions[from].id[:]...)
+		} else {
+			dst = appendText(dst, topic(from), flexible)
+		}
+		dst = appendCount(dst, n, flexible)
 		for i := range n {
 			dst = r.partitions[from+i].append(dst, version)
 		}
+		dst = appendNoTags(dst, flexible)
 		from += n
 	}
 	if version >= 7 {
-		dst = appendInt32(dst, 0) // nothing is forgotten
+		dst = appendCount(dst, 0, flexible) // nothing is forgotten
 	}
 	if version >= 11 {
-		dst = appendText(dst, r.rack, false)
+		dst = appendText(dst, r.rack, flexible)
 	}
-	return dst
+	return appendNoTags(dst, flexible)
 }
 
 func (p *fetchPartition) append(dst []byte, version int16) []byte {
@@ -93,29 +108,42 @@ func (p *fetchPartition) append(dst []byte, version int16) []byte {
 		dst = appendInt32(dst, p.leaderEpoch)
 	}
 	dst = appendInt64(dst, p.offset)
+	if version >= 12 {
+		dst = appendInt32(dst, -1) // no epoch of what was fetched last
+	}
 	if version >= 5 {
 		dst = appendInt64(dst, -1) // only followers have a log start
 	}
-	return appendInt32(dst, p.maxBytes)
+	return appendNoTags(appendInt32(dst, p.maxBytes), version >= fetchFlexible)
 }
 
 // readFetch reads the response's body, of which into.partitions keep the record
 // sets.
 func readFetch(body []byte, version int16, into *fetchResponse) error {
-	c := cursor{b: body}
+	c := cursor{b: body, flexible: version >= fetchFlexible}
 	into.partitions = into.partitions[:0]
 	into.throttle, into.errorCode = c.int32(), 0
 	if version >= 7 {
 		into.errorCode = c.int16()
 		c.int32() // the session: none
 	}
-	for range c.count(6) {
-		topic := c.name()
+	for range c.count(3) {
+		var topic []byte
+		var id topicID
+		if version >= fetchIDs {
+			copy(id[:], c.take(len(id)))
+		} else {
+			topic = c.name()
+		}
 		for range c.count(30) {
 			into.partitions = grown(into.partitions)
-			into.partitions[len(into.partitions)-1].read(&c, version, topic)
+			p := &into.partitions[len(into.partitions)-1]
+			p.read(&c, version, topic)
+			p.id = id
 		}
+		c.tags()
 	}
+	c.tags()
 	return c.end("fetch", version)
 }
 
@@ -129,10 +157,12 @@ func (p *fetchedPartition) read(c *cursor, version int16, topic []byte) {
 	p.aborted = p.aborted[:0]
 	for range c.count(16) {
 		p.aborted = append(p.aborted, abortedTransaction{c.int64(), c.int64()})
+		c.tags()
 	}
 	p.preferredReplica = -1
 	if version >= 11 {
 		p.preferredReplica = c.int32()
 	}
 	p.records = c.bytes()
+	c.tags()
 }

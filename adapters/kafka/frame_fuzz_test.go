@@ -14,12 +14,12 @@ import (
 func FuzzFetchResponse(f *testing.F) {
 	res := kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Topic: "topic", Partitions: []kmsg.FetchResponseTopicPartition{
 		{Partition: 1, RecordBatches: []byte("records"), AbortedTransactions: []kmsg.FetchResponseTopicPartitionAbortedTransaction{{ProducerID: 1, FirstOffset: 2}}}, {Partition: 2}}}}}
-	for res.Version = 4; res.Version <= 11; res.Version++ {
+	for res.Version = 4; res.Version <= 13; res.Version++ {
 		f.Add(res.AppendTo(nil), res.Version)
 	}
 	f.Add([]byte("0000\x00\x00\x00\x01\xff\xff\xff\xff\xff\xff"), int16(1)) // a topic's name that is null
 	f.Fuzz(func(t *testing.T, body []byte, version int16) {
-		version = 4 + int16(uint16(version)%8)
+		version = 4 + int16(uint16(version)%10)
 		before := bytes.Clone(body)
 		var got fetchResponse
 		err := readFetch(body, version, &got)
@@ -44,7 +44,7 @@ func FuzzFetchResponse(f *testing.F) {
 		for _, topic := range want.Topics {
 			for _, p := range topic.Partitions {
 				g := got.partitions[i]
-				if g.topic != topic.Topic || g.index != p.Partition || g.errorCode != p.ErrorCode || !bytes.Equal(g.records, p.RecordBatches) || len(g.aborted) != len(p.AbortedTransactions) {
+				if version < fetchIDs && g.topic != topic.Topic || version >= fetchIDs && g.id != topic.TopicID || g.index != p.Partition || g.errorCode != p.ErrorCode || !bytes.Equal(g.records, p.RecordBatches) || len(g.aborted) != len(p.AbortedTransactions) {
 					t.Fatalf("partition %d is %+v, want %+v", i, g, p)
 				}
 				i++

@@ -76,16 +76,16 @@ func TestProduceRequestsAsKmsgReadsThem(t *testing.T) {
 
 func TestFetchRequestsAsKmsgReadsThem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		version := rapid.Int16Range(4, 11).Draw(t, "version")
+		version := rapid.Int16Range(4, 13).Draw(t, "version")
 		req := fetchRequest{maxWait: rapid.Int32().Draw(t, "wait"), minBytes: rapid.Int32().Draw(t, "min"), maxBytes: rapid.Int32().Draw(t, "max"),
 			isolation: rapid.SampledFrom([]int8{readUncommitted, readCommitted}).Draw(t, "isolation"), rack: drawName(t, "rack")}
 		want := kmsg.NewPtrFetchRequest()
 		want.Version, want.SessionID, want.SessionEpoch = version, 0, -1
 		want.MaxWaitMillis, want.MinBytes, want.MaxBytes, want.IsolationLevel, want.Rack = req.maxWait, req.minBytes, req.maxBytes, req.isolation, req.rack
 		for _, name := range drawTopics(t) {
-			topic := kmsg.FetchRequestTopic{Topic: name}
+			topic := kmsg.FetchRequestTopic{Topic: name, TopicID: drawID(t, name)}
 			for range rapid.IntRange(1, 3).Draw(t, "partitions") {
-				p := fetchPartition{name, rapid.Int32().Draw(t, "partition"), rapid.Int32().Draw(t, "epoch"), rapid.Int64().Draw(t, "offset"), rapid.Int32().Draw(t, "bytes")}
+				p := fetchPartition{name, rapid.Int32().Draw(t, "partition"), rapid.Int32().Draw(t, "epoch"), rapid.Int64().Draw(t, "offset"), rapid.Int32().Draw(t, "bytes"), topic.TopicID}
 				req.partitions = append(req.partitions, p)
 				q := kmsg.NewFetchRequestTopicPartition()
 				q.Partition, q.CurrentLeaderEpoch, q.FetchOffset, q.PartitionMaxBytes = p.index, p.leaderEpoch, p.offset, p.maxBytes
@@ -175,7 +175,7 @@ func TestProduceResponsesOfKmsg(t *testing.T) {
 func TestFetchResponsesOfKmsg(t *testing.T) {
 	var got fetchResponse
 	rapid.Check(t, func(t *rapid.T) {
-		version := rapid.Int16Range(4, 11).Draw(t, "version")
+		version := rapid.Int16Range(4, 13).Draw(t, "version")
 		res := kmsg.FetchResponse{Version: version, ThrottleMillis: rapid.Int32().Draw(t, "throttle")}
 		want := fetchResponse{throttle: res.ThrottleMillis}
 		if version >= 7 {
@@ -183,9 +183,12 @@ func TestFetchResponsesOfKmsg(t *testing.T) {
 			want.errorCode = res.ErrorCode
 		}
 		for _, name := range drawTopics(t) {
-			topic := kmsg.FetchResponseTopic{Topic: name}
+			topic := kmsg.FetchResponseTopic{Topic: name, TopicID: drawID(t, name)}
 			for range rapid.IntRange(0, 3).Draw(t, "partitions") {
 				p, w := drawFetched(t, version, name)
+				if version >= fetchIDs {
+					w.topic, w.id = "", topic.TopicID
+				}
 				topic.Partitions = append(topic.Partitions, p)
 				want.partitions = append(want.partitions, w)
 			}
@@ -205,6 +208,13 @@ func TestFetchResponsesOfKmsg(t *testing.T) {
 		}
 		cutShort(t, body, func(b []byte) error { return readFetch(b, version, new(fetchResponse)) })
 	})
+}
+
+// drawID gives a topic an ID of its own.
+func drawID(t *rapid.T, name string) (id topicID) {
+	copy(id[:], name)
+	id[15] = rapid.Byte().Draw(t, "id")
+	return id
 }
 
 func drawFetched(t *rapid.T, version int16, name string) (kmsg.FetchResponseTopicPartition, fetchedPartition) {

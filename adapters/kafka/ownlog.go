@@ -55,14 +55,15 @@ func (o *ownLog) make(ctx context.Context) error {
 		return err
 	}
 	if l.topics[o.topic] == nil {
-		if err := o.create(ctx, l); err != nil {
+		if err := o.create(ctx, l, false); err != nil {
 			return err
 		}
 	}
 	return o.led(ctx)
 }
 
-func (o *ownLog) create(ctx context.Context, l *layout) error {
+// create makes the topic, or with try only says whether it could be made.
+func (o *ownLog) create(ctx context.Context, l *layout, try bool) error {
 	k, err := o.cluster.controller(ctx, l)
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (o *ownLog) create(ctx context.Context, l *layout) error {
 		replicas = int16(min(3, len(l.brokers)))
 	}
 	m, err := k.ask(ctx, &createtopics.Request{
-		TimeoutMs: millis(k.system.config.RequestTimeout),
-		Topics:    []createtopics.RequestTopic{{Name: o.topic, NumPartitions: 1, ReplicationFactor: replicas, Configs: ownConfigs}},
+		TimeoutMs: millis(k.system.config.RequestTimeout), ValidateOnly: try,
+		Topics: []createtopics.RequestTopic{{Name: o.topic, NumPartitions: 1, ReplicationFactor: replicas, Configs: ownConfigs}},
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,10 @@ func (s *system) Provision(ctx context.Context, objects []bridge.Object) error {
 		if o.Role != bridge.RoleLog || o.Kind != kindTopic {
 			return fmt.Errorf("%s: %s: make %s %s: there is none at Kafka", Kind, s.name, o.Kind, o.Name)
 		}
+		if !validTopic(o.Name) {
+			return bridge.Fatal(fmt.Errorf("%s: %s: make topic %s: it is no topic's name", Kind, s.name, bridge.Printable(o.Name, 100)),
+				"A topic's name has up to 249 of the characters a-z A-Z 0-9 . _ -; change the template of the target.")
+		}
 		create := CreateConfig{Partitions: clusterDefault, Replication: clusterDefault}
 		for _, x := range o.Settings {
 			switch x.Name {

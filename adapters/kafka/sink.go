@@ -99,6 +99,7 @@ var (
 	_ bridge.Sink       = (*sink)(nil)
 	_ bridge.Router     = (*sink)(nil)
 	_ bridge.Recaller   = (*sink)(nil)
+	_ bridge.Looper     = (*sink)(nil)
 	_ bridge.Locator    = (*sink)(nil)
 	_ bridge.Lane       = (*lane)(nil)
 )

@@ -18,14 +18,17 @@ func (o *SinkOpener) Site(ctx context.Context) (bridge.Site, error) {
 		if err != nil {
 			return bridge.Site{}, err
 		}
-		return bridge.Site{System: siteSystem(l), Names: []string{o.config.what()}}, nil
+		return bridge.Site{System: siteSystem(l), Names: o.Names()}, nil
 	}
 	l, err := o.lookAt(ctx, c, name)
 	if err != nil {
 		return bridge.Site{}, err
 	}
-	return bridge.Site{System: siteSystem(l), Names: []string{o.config.what()}, Incarnation: l.topics[name].id}, nil
+	return bridge.Site{System: siteSystem(l), Names: o.Names(), Incarnation: l.topics[name].id}, nil
 }
+
+// Names is as bridge.Named says.
+func (o *SinkOpener) Names() []string { return []string{o.config.what()} }
 
 // AcceptsRecreated says that the configuration lets the relay go on where its topic
 // was deleted and made again.

@@ -2,9 +2,12 @@ package kafka
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +63,8 @@ func (o *SourceOpener) Describe() string {
 // A part is one partition that a session reads.
 type part struct {
 	spot
-	number int // among the session's
+	number int     // among the session's
+	id     topicID // of the topic; zero where the brokers know none
 	place  place
 	shard  int32
 
@@ -196,17 +200,23 @@ func (s *source) ended(ctx context.Context, err error) error {
 // tapped looks which partitions are tapped.
 func (s *source) tapped(ctx context.Context) (*layout, error) {
 	l, topics, err := s.opener.look(ctx, s.asks)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.partition(l, topics)
 	}
+	return l, err
+}
+
+// partition makes the parts of topics.
+func (s *source) partition(l *layout, topics []*topicLayout) {
 	for _, t := range topics {
 		stream := &bridge.Stream{System: Kind, Cluster: l.cluster, Name: t.name, Incarnation: incarnationOf(t), Replayable: true}
+		var id topicID
+		_, _ = hex.Decode(id[:], []byte(t.id)) // look has written it
 		for i := range t.partitions {
 			at := spot{t.name, int32(i)}
-			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
+			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
 		}
 	}
-	return l, nil
 }
 
 func assignmentOf(parts []*part) assignment {
@@ -322,7 +332,11 @@ func (s *source) mark(p *part) mark {
 
 // write commits marks; ackMu is held.
 func (s *source) write(ctx context.Context, marks map[spot]mark) error {
-	if err := s.offsets.commit(ctx, marks); err != nil {
+	written := marks
+	if bridge.Planted(bridge.BugCommitBackwards) && rand.IntN(2) == 0 {
+		written = backwards(marks)
+	}
+	if err := s.offsets.commit(ctx, written); err != nil {
 		return err
 	}
 	for _, p := range s.parts {
@@ -332,6 +346,16 @@ func (s *source) write(ctx context.Context, marks map[spot]mark) error {
 	}
 	s.wrote = time.Now()
 	return nil
+}
+
+// backwards is a planted mistake: half of what is settled is taken back.
+func backwards(marks map[spot]mark) map[spot]mark {
+	earlier := maps.Clone(marks)
+	for s, m := range earlier {
+		m.floor /= 2
+		earlier[s] = m
+	}
+	return earlier
 }
 
 // pace waits until the next write is due; ackMu is held.

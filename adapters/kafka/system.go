@@ -58,6 +58,7 @@ var (
 	_ bridge.Keeper        = (*system)(nil)
 	_ bridge.SourceOpener  = (*SourceOpener)(nil)
 	_ bridge.JournalOpener = (*SourceOpener)(nil)
+	_ bridge.Checker       = (*SourceOpener)(nil)
 	_ bridge.Sited         = (*SourceOpener)(nil)
 	_ bridge.Source        = (*source)(nil)
 	_ bridge.Holder        = (*source)(nil)

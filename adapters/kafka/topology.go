@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/describeconfigs"
@@ -175,17 +176,16 @@ func (c *cluster) groups(ctx context.Context, l *layout) (out []bridge.Object, u
 		if err != nil {
 			return nil, nil, err
 		}
-		m, err := k.ask(ctx, &listgroups.Request{})
-		if err != nil {
+		listed, e, err := k.listGroups(ctx)
+		switch {
+		case err != nil:
 			return nil, nil, err
-		}
-		res := m.(*listgroups.Response)
-		if e := kafkago.Error(res.ErrorCode); e == kafkago.ClusterAuthorizationFailed {
+		case e == kafkago.ClusterAuthorizationFailed:
 			return nil, []string{"which groups there are is not known: this user may not see them, which takes Describe on the cluster or on the groups"}, nil
-		} else if e != 0 && e != kafkago.GroupCoordinatorNotAvailable {
+		case e != 0:
 			return nil, nil, k.refused("ListGroups", e)
 		}
-		for _, g := range res.Groups {
+		for _, g := range listed {
 			topics, seen, err := k.reads(ctx, g.GroupID)
 			if err != nil {
 				return nil, nil, err
@@ -202,6 +202,27 @@ func (c *cluster) groups(ctx context.Context, l *layout) (out []bridge.Object, u
 		unseen = []string{fmt.Sprintf("what %d groups read is not known: this user may not see it, which takes Describe on the groups", hidden)}
 	}
 	return out, unseen, nil
+}
+
+// listGroups asks one broker for the groups that it coordinates. One that has just
+// started reads its records of them first, so it is asked again for a while.
+func (c *conn) listGroups(ctx context.Context) ([]listgroups.ResponseGroup, kafkago.Error, error) {
+	deadline := time.Now().Add(c.system.config.RequestTimeout)
+	for {
+		m, err := c.ask(ctx, &listgroups.Request{})
+		if err != nil {
+			return nil, 0, err
+		}
+		res := m.(*listgroups.Response)
+		e := kafkago.Error(res.ErrorCode)
+		starting := e == kafkago.GroupLoadInProgress || e == kafkago.GroupCoordinatorNotAvailable
+		if !starting || time.Now().After(deadline) {
+			return res.Groups, e, nil
+		}
+		if !pause(ctx, coordinatorPause) {
+			return nil, 0, context.Cause(ctx)
+		}
+	}
 }
 
 // reads gives the topics of which a group has committed offsets; false where this

@@ -194,6 +194,14 @@ func appendCount(dst []byte, n int, flexible bool) []byte {
 	return appendInt32(dst, int32(n))
 }
 
+// appendNoTags ends a structure that has no tagged fields.
+func appendNoTags(dst []byte, flexible bool) []byte {
+	if flexible {
+		return append(dst, 0)
+	}
+	return dst
+}
+
 func appendBool(dst []byte, v bool) []byte {
 	if v {
 		return append(dst, 1)

@@ -82,7 +82,7 @@ func (w *bareWire) produce(version int16, partition int32, batch []byte) *produc
 func (w *bareWire) fetch(version int16, partition int32, offset int64, isolation int8) *fetchedPartition {
 	w.t.Helper()
 	req := fetchRequest{maxWait: 5000, minBytes: 1, maxBytes: 50 << 20, isolation: isolation,
-		partitions: []fetchPartition{{"t", partition, -1, offset, 50 << 20}}}
+		partitions: []fetchPartition{{topic: "t", index: partition, leaderEpoch: -1, offset: offset, maxBytes: 50 << 20}}}
 	var res fetchResponse
 	if err := readFetch(w.ask(protocol.Fetch, version, false, appendFetch(nil, version, &req)), version, &res); err != nil {
 		w.t.Fatal(err)

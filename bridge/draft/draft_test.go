@@ -77,6 +77,9 @@ func TestDrafts(t *testing.T) {
 			"max_msgs_per_subject", "stream: A\n", "key-value bucket KV_b: clients use it", "stream W: work queue",
 		}},
 		"NATS to NATS": {side("incumbent", "nats", "", bridge.Object{Role: bridge.RoleLog, Kind: "stream", Name: "A"}), side("candidate", "nats", ""), 1, 0, []string{`subject: "{subject}"`}},
+		"Kafka to NATS": {side("incumbent", "kafka", "", bridge.Object{Role: bridge.RoleLog, Kind: "topic", Name: "sales.eu", Settings: []bridge.Setting{{Meaning: bridge.MeaningPerKey}}}, bridge.Object{Role: bridge.RoleLog, Kind: "topic", Name: "crossfade.x", Own: true}), side("candidate", "nats", ""), 1, 0, []string{
+			"topics: [sales.eu]", "It is compacted", "stream: SALES-EU", `subject: "sales-eu.{key}"`}},
+		"RabbitMQ to Kafka": {side("incumbent", "rabbitmq", "3.10.8", exchange("topic", "a.b"), exchange("topic", "a b"), exchange("topic", "a-b")), side("candidate", "kafka", ""), 3, 0, []string{"topic: a.b\n", "topic: a-b-2\n", "topic: a-b\n"}},
 		"taken names": {side("incumbent", "rabbitmq", "3.10.8", exchange("fanout", "a.b"), exchange("fanout", "a-b"), exchange("fanout", "c"), exchange("fanout", "d")), side("candidate", "nats", "",
 			bridge.Object{Role: bridge.RoleLog, Kind: "stream", Name: "C", Takes: []bridge.Pattern{"z"}}, bridge.Object{Role: bridge.RoleLog, Kind: "stream", Name: "D", Takes: []bridge.Pattern{"d.*.#"}}), 4, 0, []string{
 			"stream: A-B\n", "stream: A-B-2\n", "stream: C-2\n", "stream: D\n"}},
@@ -128,7 +131,7 @@ func TestDraftsOfAnyNames(t *testing.T) {
 		if len(objects) == 0 {
 			t.Skip("nothing to tap")
 		}
-		kind := rapid.SampledFrom([]string{"nats", "rabbitmq"}).Draw(t, "to")
+		kind := rapid.SampledFrom([]string{"nats", "rabbitmq", "kafka"}).Draw(t, "to")
 		d, err := Write("m", side("a", "rabbitmq", "3", objects...), side("b", kind, ""))
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +144,7 @@ func TestDraftsOfAnyNames(t *testing.T) {
 				t.Fatalf("it taps %q, which there is not:\n%s", name, d.Text)
 			}
 			delete(want, name)
-			to := fmt.Sprint(r.To["stream"], r.To["exchange"])
+			to := fmt.Sprint(r.To["stream"], r.To["exchange"], r.To["topic"])
 			if relays[r.Name] || targets[to] || !nameForm.MatchString(r.Name) {
 				t.Fatalf("relay %q to %q:\n%s", r.Name, to, d.Text)
 			}

@@ -28,10 +28,20 @@ type claimed struct {
 	At   time.Time    `json:"at"`
 	From *bridge.Site `json:"from,omitempty"`
 	To   *bridge.Site `json:"to,omitempty"`
+	// Pause is set in notes of an operator, which say nothing else.
+	Pause *pauseNote `json:"pause,omitempty"`
 }
 
 // claimPurpose names the journal.
 const claimPurpose = "relay"
+
+func readClaimed(relay string, record []byte) (r claimed, err error) {
+	if err = json.Unmarshal(record, &r); err != nil {
+		err = bridge.Fatal(fmt.Errorf("relay %s: the journal %q holds a record that cannot be read: %w", relay, claimPurpose, err),
+			"Something else writes to a journal of the bridge's own, or a later version of it does; find out what.")
+	}
+	return r, err
+}
 
 func newClaim(r *config.Relay, log *slog.Logger) *claim {
 	c := &claim{relay: r, journals: journalsOf(r.Source), log: log.With("relay", r.Name), turn: make(chan struct{}, 1)}
@@ -44,12 +54,13 @@ func (c *claim) source(ctx context.Context) error {
 	return c.with(ctx, c.relay.Source, func(j bridge.Journal, is *bridge.Site) error {
 		c.latest = claimed{}
 		err := j.Replay(ctx, func(record []byte) error {
-			var r claimed
-			if err := json.Unmarshal(record, &r); err != nil {
-				return bridge.Fatal(fmt.Errorf("relay %s: the journal %q holds a record that cannot be read: %w", c.relay.Name, claimPurpose, err),
-					"Something else writes to a journal of the bridge's own, or a later version of it does; find out what.")
+			r, err := readClaimed(c.relay.Name, record)
+			if err != nil {
+				return err
 			}
-			c.latest = r
+			if r.Pause == nil {
+				c.latest = r
+			}
 			return nil
 		})
 		if err != nil {

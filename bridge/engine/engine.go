@@ -163,8 +163,8 @@ func (e *Engine) Status() *console.Status {
 	return s
 }
 
-// Look makes a relay read anew what is parked. It is false if there is no relay of
-// that name.
+// Look makes a relay read anew whether it is paused and what is parked. It is false
+// if there is no relay of that name.
 func (e *Engine) Look(relay string) bool {
 	for _, r := range e.relays {
 		if r.config.Name == relay {

@@ -56,6 +56,9 @@ func assemble(c *config.Relay, kinds map[string]string, reverse []string, log *s
 		},
 		Log: log,
 	}
+	if journalsOf(c.Source) != nil {
+		cfg.Paused = func(ctx context.Context) (relay.Pause, error) { return Paused(ctx, c) }
+	}
 	if r.place != nil {
 		cfg.Parking, cfg.Hold = r.place, c.Holds()
 	}
@@ -158,7 +161,7 @@ func (r *running) look(ctx context.Context) {
 	var b bridge.Backlog
 	var asked bool
 	var err error
-	if session != nil {
+	if session != nil && r.relay.Snapshot().State != relay.StatePaused {
 		patient, cancel := context.WithTimeout(ctx, backlogPatience)
 		b, asked, err = backlogOf(patient, session)
 		cancel()

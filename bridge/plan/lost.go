@@ -119,6 +119,10 @@ var special = map[string]map[bridge.Meaning]string{
 		bridge.MeaningMessages:   "a consumer keeps nothing of its own: how much there is to read is its stream's limit",
 		bridge.MeaningStart:      "the consumer begins at the first message of its stream",
 	},
+	"rabbitmq/topic exchange":   ofExchange,
+	"rabbitmq/direct exchange":  ofExchange,
+	"rabbitmq/fanout exchange":  ofExchange,
+	"rabbitmq/headers exchange": ofExchange,
 	"rabbitmq/quorum queue": {
 		bridge.MeaningPriority: "a quorum queue has no x-max-priority: before RabbitMQ 4 it keeps the order, from 4 on it knows two priorities; a classic queue has it",
 		bridge.MeaningFull:     "it is left to drop its oldest messages when it is full (drop-head): one that refuses would hold up the relay and all that is behind it",
@@ -135,15 +139,12 @@ var special = map[string]map[bridge.Meaning]string{
 	},
 }
 
-func init() {
-	for _, kind := range []string{"topic", "direct", "fanout", "headers"} {
-		special["rabbitmq/"+kind+" exchange"] = map[bridge.Meaning]string{
-			bridge.MeaningAlternate: "it is left out: with an alternate exchange, what no binding takes goes there and is not parked, which the relay has to accept (accept: [alternate-exchange])",
-			bridge.MeaningTransient: "the exchange is made durable",
-			bridge.MeaningAge:       "an exchange keeps nothing; what the queues behind it keep is theirs",
-			bridge.MeaningBytes:     "an exchange keeps nothing; what the queues behind it keep is theirs",
-			bridge.MeaningMessages:  "an exchange keeps nothing; what the queues behind it keep is theirs",
-			bridge.MeaningExpiry:    "an exchange keeps nothing; what the queues behind it keep is theirs",
-		}
-	}
+// ofExchange are what an exchange has no place for, of whatever type it is.
+var ofExchange = map[bridge.Meaning]string{
+	bridge.MeaningAlternate: "it is left out: with an alternate exchange, what no binding takes goes there and is not parked, which the relay has to accept (accept: [alternate-exchange])",
+	bridge.MeaningTransient: "the exchange is made durable",
+	bridge.MeaningAge:       "an exchange keeps nothing; what the queues behind it keep is theirs",
+	bridge.MeaningBytes:     "an exchange keeps nothing; what the queues behind it keep is theirs",
+	bridge.MeaningMessages:  "an exchange keeps nothing; what the queues behind it keep is theirs",
+	bridge.MeaningExpiry:    "an exchange keeps nothing; what the queues behind it keep is theirs",
 }

@@ -140,7 +140,7 @@ func Want(relays []Relay) *Wanted {
 		r := &relays[i]
 		want := dialects[r.Kind]
 		if want == nil || len(r.Taps) == 0 {
-			continue // an adapter that is not known here: Unplanned says so
+			continue // whoever asked knows, by Plans
 		}
 		k := &work{relay: r, scope: scopeOf(r), out: w}
 		k.unread()

@@ -37,6 +37,12 @@ func toStream(name, subject string) bridge.Target {
 	return bridge.Target{Object: bridge.Object{Role: bridge.RoleLog, Kind: "stream", Name: name}, Names: template(subject), Encode: natsEncode}
 }
 
+func toTopic(topic string, settings ...bridge.Setting) bridge.Target {
+	t := bridge.Target{Object: bridge.Object{Role: bridge.RoleLog, Kind: "topic", Settings: settings}, Names: template(topic), Encode: natsEncode}
+	t.Object.Name, _ = t.Names.Literal()
+	return t
+}
+
 func toExchange(name, key string) bridge.Target {
 	return bridge.Target{Object: bridge.Object{Role: bridge.RoleExchange, Name: name}, Names: template(key), Encode: verbatim}
 }
@@ -185,6 +191,30 @@ func TestPlans(t *testing.T) {
 			relay: Relay{Taps: []bridge.Tap{tap("gone", "#")}, Target: toStream("S", "s.{address}"), Kind: "nats", Incumbent: rabbit()},
 			want:  []string{"missing stream S, subjects s.>", "route exchange gone: it is not there at the incumbent"},
 		},
+		"a literal topic": {
+			relay: Relay{Taps: []bridge.Tap{tap("t", "#")}, Target: toTopic("all", bridge.Setting{Meaning: bridge.MeaningPartitions, Name: "partitions", Value: int64(8), N: 8}), Kind: "kafka", Incumbent: rabbit(
+				exchange("topic", "t"), queue("quorum", "q", number(bridge.MeaningDeliveries, "x-delivery-limit", 3)), queue("classic", "all"), bind("t", "a.#", "q", bridge.RoleQueue), bind("t", "#", "all", bridge.RoleQueue))},
+			want: []string{"missing topic all, partitions 8", "lost quorum queue q x-delivery-limit 3: a group does not count d", "route topic exchange t, key a.#, to quorum queue q: a group reads the whole topic al"},
+		},
+		"a topic for each key that is bound": {
+			relay: Relay{Taps: []bridge.Tap{tap("t", "#")}, Target: toTopic("copy.{address}"), Kind: "kafka", Incumbent: rabbit(
+				exchange("topic", "t"), queue("classic", "q"), bind("t", "a", "q", bridge.RoleQueue), bind("t", "b.*", "q", bridge.RoleQueue))},
+			want: []string{"missing topic copy.a", "route topic exchange t, key b.*, to classic queue q: its topics (copy.b.*) are not kn", "route what the tap reads: everything: which topics copy.{address} make"},
+		},
+		"between Kafkas": {
+			relay: Relay{Taps: []bridge.Tap{{Role: bridge.RoleLog, Match: func(o *bridge.Object) bool { return !o.Own }}}, Target: toTopic("{topic}"), Kind: "kafka", Incumbent: bridge.Topology{Kind: "kafka", Objects: []bridge.Object{
+				{Role: bridge.RoleLog, Kind: "topic", Name: "a", Takes: []bridge.Pattern{"a"}, Settings: []bridge.Setting{number(bridge.MeaningPartitions, "partitions", 3), {Meaning: bridge.MeaningPerKey, Name: "cleanup.policy", Value: "compact"}, number(bridge.MeaningReplicas, "replication", 3)}},
+				{Role: bridge.RoleLog, Kind: "topic", Name: "b", Takes: []bridge.Pattern{"b"}, Settings: []bridge.Setting{number(bridge.MeaningPartitions, "partitions", 5), {Meaning: bridge.MeaningOther, Name: "min.insync.replicas", Value: "2", N: 2}}},
+				{Role: bridge.RoleLog, Kind: "topic", Name: "own", Takes: []bridge.Pattern{"own"}, Own: true}, {Role: bridge.RoleReader, Kind: "consumer group", Name: "g", From: "a"}}}},
+			found: bridge.Topology{Kind: "kafka", Nodes: 1},
+			want:  []string{"missing topic a, partitions 3, replication 1", "missing topic b, min.insync.replicas 2, partitions 5", "lost topic a cleanup.policy compact: the topic is not made co"},
+		},
+		"Kafka to NATS": {
+			relay: Relay{Taps: []bridge.Tap{{Role: bridge.RoleLog, Name: "a"}}, Target: toStream("S", "s.{key}"), Kind: "nats", Incumbent: bridge.Topology{Kind: "kafka", Objects: []bridge.Object{
+				{Role: bridge.RoleLog, Kind: "topic", Name: "a", Takes: []bridge.Pattern{"a"}, Settings: []bridge.Setting{number(bridge.MeaningPartitions, "partitions", 3), {Meaning: bridge.MeaningAge, Name: "retention.ms", Value: "3600000", N: int64(time.Hour)}}},
+				{Role: bridge.RoleReader, Kind: "consumer group", Name: "g.x", From: "a"}}}},
+			want: []string{"missing stream S, subjects s.>, max_age 1h0m0s", "missing consumer g-x of S, filter s.*", "lost topic a partitions 3: the stream is one sequen"},
+		},
 		"core NATS keeps nothing": {
 			relay: Relay{Taps: []bridge.Tap{tap("t", "#")}, Target: bridge.Target{Names: template("s.{address}"), Encode: natsEncode}, Kind: "nats", Incumbent: rabbit(
 				exchange("topic", "t"), queue("classic", "q"), bind("t", "#", "q", bridge.RoleQueue))},
@@ -283,12 +313,15 @@ func TestAppliedTwiceIsEmpty(t *testing.T) {
 		if len(taps) == 0 {
 			t.Skip("nothing is tapped")
 		}
-		kind := rapid.SampledFrom([]string{"nats", "rabbitmq"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"nats", "rabbitmq", "kafka"}).Draw(t, "kind")
 		var relays []Relay
 		for i := range rapid.IntRange(1, 3).Draw(t, "relays") {
 			r := Relay{Name: fmt.Sprint("r", i), From: "old", To: "new", Kind: kind, Taps: taps, Incumbent: incumbent}
 			if r.Target = toStream("S", rapid.SampledFrom([]string{"s.{address}", "{exchange}.{address}", "{address}", "{token:2}.x"}).Draw(t, "subject")); kind == "rabbitmq" {
 				r.Target = toExchange(rapid.SampledFrom([]string{"next", "a"}).Draw(t, "exchange"), rapid.SampledFrom([]string{"{address}", "x.{token:1}"}).Draw(t, "key"))
+			}
+			if kind == "kafka" {
+				r.Target = toTopic(rapid.SampledFrom([]string{"all", "{address}", "x.{token:1}"}).Draw(t, "topic"))
 			}
 			relays = append(relays, r)
 		}

@@ -78,10 +78,6 @@ const retryShard = -1 << 31
 // readParked learns what is parked, before anything is received. It says whether
 // some of it is to be sent again.
 func (r *Relay) readParked(ctx context.Context) (retry bool, err error) {
-	select {
-	case <-r.look: // answered by what follows
-	default:
-	}
 	var lot parkingLot
 	var done []dedupe.Fingerprint
 	lot.reset()

@@ -31,12 +31,13 @@ type Relay struct {
 	routing    link // to the sink that is open for its routes
 	state      State
 	failed     error // why, in StateFailed
+	pause      Pause // in StatePaused
 	stateSince time.Time
 
 	acker chan struct{} // there are receipts to acknowledge
 	room  chan struct{} // the debt went down
 
-	look    chan struct{} // what is parked may have been changed
+	look    chan struct{} // what is parked, or paused, may have been changed
 	retried chan struct{} // something that was sent again is done with
 
 	tap    bridge.Source // of this session; set before its goroutines start
@@ -52,7 +53,10 @@ type Relay struct {
 func (r *Relay) Run(ctx context.Context) error {
 	attempt := 0
 	for {
-		moved, err := r.session(ctx)
+		moved, err := false, r.standStill(ctx)
+		if err == nil {
+			moved, err = r.session(ctx)
+		}
 		if errors.Is(err, errFinished) {
 			r.setState(StateStopped, nil)
 			return nil

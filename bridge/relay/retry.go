@@ -9,12 +9,13 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// Look makes the relay read anew what is parked, and what of it an operator wants
-// to be sent again. What is in flight is settled before. It does not wait.
+// Look makes the relay read anew whether it is paused, what is parked, and what of it
+// an operator wants to be sent again. What is in flight is settled before. It does
+// not wait.
 func (r *Relay) Look() { signal(r.look) }
 
-// errLook ends a session in order to look at what is parked.
-var errLook = errors.New("an operator changed what is parked")
+// errLook ends a session in order to look at what is paused or parked.
+var errLook = errors.New("an operator changed something")
 
 // retry sends again what an operator asked for, in the order in which it was
 // parked. What joins a held key meanwhile is parked behind it and sent in the next

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 	"github.com/crossfade-mq/crossfade/ordering"
@@ -36,7 +37,11 @@ func (r *Relay) openRoutes(ctx context.Context) (*routes, error) {
 		}
 		wait := r.backoff(attempt)
 		r.linkDown(&r.routing, err, attempt, wait)
-		if !sleep(ctx, wait) {
+		select {
+		case <-r.look: // the candidate may stay away for long
+			return nil, errLook
+		case <-time.After(wait):
+		case <-ctx.Done():
 			return nil, err
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	StateIdle     State = "idle"     // nothing is in flight and both sides are connected
 	StateWaiting  State = "waiting"  // something does not answer; Why says what
 	StateDraining State = "draining" // asked to stop, finishing what is in flight
+	StatePaused   State = "paused"   // it stands still by an operator's word
 	StateStopped  State = "stopped"
 	StateFailed   State = "failed" // nothing mends it; Why says what to do
 )
@@ -134,6 +135,8 @@ func (r *Relay) why(now time.Time) (State, string, time.Time) {
 			why += " — " + hint
 		}
 		return r.state, why, r.stateSince
+	case StatePaused:
+		return r.state, r.pause.words(r.cfg.Identity.Relay), r.stateSince
 	case StateStopped, StateStarting:
 		if (r.source.err != nil || r.routing.err != nil) && r.state == StateStarting {
 			break

@@ -31,7 +31,7 @@ type Metric struct {
 // States are all the words that a relay's state may be.
 var States = []string{
 	string(relay.StateStarting), string(relay.StateRunning), string(relay.StateIdle), string(relay.StateWaiting),
-	"stalled", string(relay.StateDraining), string(relay.StateStopped), string(relay.StateFailed),
+	"stalled", string(relay.StateDraining), string(relay.StatePaused), string(relay.StateStopped), string(relay.StateFailed),
 }
 
 const (
@@ -112,7 +112,12 @@ var Metrics = []Metric{
 				emit(flag(s == r.State()), s)
 			}
 		}},
-	gauge("crossfade_relay_ready", "", "1 if the relay makes progress or has nothing to do.",
+	maybe("crossfade_relay_paused_timestamp_seconds", timestamp, "When an operator paused the relay, while it is.",
+		func(r *Reading) (float64, bool) {
+			at, known := unix(r.Since)
+			return at, known && r.Snapshot.State == relay.StatePaused
+		}),
+	gauge("crossfade_relay_ready", "", "1 if the relay makes progress, has nothing to do, or is paused.",
 		func(r *Reading) float64 { return flag(r.Ready()) }),
 }
 

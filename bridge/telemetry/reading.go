@@ -84,6 +84,8 @@ func (r *Reading) Ready() bool {
 	switch r.Snapshot.State {
 	case relay.StateRunning, relay.StateIdle, relay.StateDraining:
 		return r.Stalled == ""
+	case relay.StatePaused: // by an operator's word
+		return true
 	case relay.StateWaiting:
 		return r.Stalled == "" && r.At.Sub(r.Since) <= StalledAfter
 	}
@@ -132,6 +134,11 @@ func (p *Progress) Observe(at time.Time, s *relay.Snapshot, b bridge.Backlog, er
 	if p.start.IsZero() {
 		p.start, p.movedAt = at, at
 	}
+	if s.State == relay.StatePaused { // nothing is to move, and nobody asks the incumbent
+		p.movedAt, p.backlogErr = at, nil
+		p.mark(at)
+		return
+	}
 	p.backlogErr = err
 	if err == nil && p.Answers {
 		p.backlog, p.backlogAt = b, at
@@ -146,6 +153,10 @@ func (p *Progress) Observe(at time.Time, s *relay.Snapshot, b bridge.Backlog, er
 	case err == nil && b.Messages == 0:
 		p.movedAt, p.emptyAt = at, at
 	}
+	p.mark(at)
+}
+
+func (p *Progress) mark(at time.Time) {
 	p.rates[p.marks%len(p.rates)] = mark{at, p.settled}
 	p.marks++
 }
@@ -170,6 +181,11 @@ func (p *Progress) Reading(at time.Time, s relay.Snapshot) Reading {
 func (p *Progress) lag(at time.Time, s *relay.Snapshot) Lag {
 	l := Lag{Messages: int64(s.Debt), MessagesBound: AtLeast}
 	known := p.known(at)
+	if s.State == relay.StatePaused { // what waited then waits still, and more has come
+		l.Messages = max(l.Messages, p.backlog.Messages)
+		l.Seconds, l.SecondsBound = p.age(at), AtLeast
+		return l
+	}
 	if known {
 		l.Messages, l.MessagesBound = p.backlog.Messages, Exact
 		if p.backlog.Bound {
@@ -199,11 +215,19 @@ func (p *Progress) lag(at time.Time, s *relay.Snapshot) Lag {
 	return l
 }
 
+// age is how long the oldest has waited that waited when the incumbent was asked last.
+func (p *Progress) age(at time.Time) float64 {
+	if !p.SourceTime || p.backlog.Messages == 0 || p.backlog.Oldest.IsZero() {
+		return 0
+	}
+	return max(0, at.Sub(p.backlog.Oldest).Seconds())
+}
+
 // stalled says why a relay that may look quiet is not healthy: something waits
 // and nothing settles, or nobody knows whether something waits.
 func (p *Progress) stalled(at time.Time, s *relay.Snapshot, r *Reading) string {
 	switch s.State {
-	case relay.StateFailed, relay.StateStopped:
+	case relay.StateFailed, relay.StateStopped, relay.StatePaused:
 		return ""
 	}
 	quiet := at.Sub(p.movedAt)

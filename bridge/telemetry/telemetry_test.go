@@ -116,6 +116,31 @@ func TestStalled(t *testing.T) {
 	}
 }
 
+// A paused relay is ready, is never stalled, shows what waited last as a bound, and is
+// given its time when it goes on.
+func TestPausedIsNotStalled(t *testing.T) {
+	p := Progress{SourceTime: true, Answers: true}
+	s := snapshot(5, 3)
+	p.Observe(t0, &s, bridge.Backlog{Messages: 9, Oldest: t0.Add(-time.Second)}, nil)
+	s = snapshot(8, 0)
+	s.State, s.Why, s.Since = relay.StatePaused, "by an operator", after(1)
+	for second := 1; second < 3600; second += 7 {
+		p.Observe(after(second), &s, bridge.Backlog{}, nil)
+		r := p.Reading(after(second), s)
+		want := Lag{Messages: 9, MessagesBound: AtLeast, Seconds: float64(second + 1), SecondsBound: AtLeast}
+		if r.State() != "paused" || r.Why() != "by an operator" || !r.Ready() || r.Stalled != "" || r.Lag != want {
+			t.Fatalf("after %d s: %+v", second, r)
+		}
+	}
+	s.State = relay.StateStarting
+	for second := 3600; second < 3620; second++ {
+		p.Observe(after(second), &s, bridge.Backlog{Messages: 9}, nil)
+		if r := p.Reading(after(second), s); (r.Stalled != "") != (second > 3610) {
+			t.Errorf("%d s after it was to go on: %q", second-3600, r.Stalled)
+		}
+	}
+}
+
 func TestWaitingForLongIsNotReady(t *testing.T) {
 	p := Progress{Answers: true}
 	s := relay.Snapshot{State: relay.StateWaiting, Why: "connection refused", Since: t0}

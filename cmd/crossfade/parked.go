@@ -50,13 +50,9 @@ func onParked(cmd *cobra.Command, file, relay string, f func(*parkedRun) error) 
 	if err != nil {
 		return err
 	}
-	r := c.Relay(relay)
-	if r == nil {
-		names := map[string]bool{}
-		for _, r := range c.Relays {
-			names[r.Name] = true
-		}
-		return fmt.Errorf("%s has no relay %q; its relays are %s", file, relay, sortedNames(names))
+	r, err := relayOf(c, file, relay)
+	if err != nil {
+		return err
 	}
 	place := engine.Place(r)
 	if place == nil {
@@ -66,6 +62,18 @@ func onParked(cmd *cobra.Command, file, relay string, f func(*parkedRun) error) 
 		return failure{err}
 	}
 	return nil
+}
+
+// relayOf gives the relay of that name.
+func relayOf(c *config.Config, file, relay string) (*config.Relay, error) {
+	if r := c.Relay(relay); r != nil {
+		return r, nil
+	}
+	names := map[string]bool{}
+	for _, r := range c.Relays {
+		names[r.Name] = true
+	}
+	return nil, fmt.Errorf("%s has no relay %q; its relays are %s", file, relay, sortedNames(names))
 }
 
 func sortedNames(names map[string]bool) string {
@@ -246,18 +254,22 @@ func (p *parkedRun) told(what string, n int) error {
 		_, err := fmt.Fprintln(p.cmd.OutOrStdout(), "Nothing is parked that fits.")
 		return err
 	}
-	who := "the bridge sees it when it starts"
-	if at := p.config.HTTP.Listen; at != "off" && !strings.HasSuffix(at, ":0") {
-		ctx, cancel := context.WithTimeout(p.cmd.Context(), statusPatience)
-		defer cancel()
-		if err := console.Look(ctx, at, p.relay.Name); err != nil {
-			who = "no bridge answers at " + at + ", so it sees it when it starts"
-		} else {
-			who = "the bridge at " + at + " looks at it now"
-		}
-	}
-	_, err := fmt.Fprintf(p.cmd.OutOrStdout(), "%s; %s.\n", what, who)
+	_, err := fmt.Fprintf(p.cmd.OutOrStdout(), "%s; %s.\n", what, tell(p.cmd, p.config, p.relay.Name))
 	return err
+}
+
+// tell has a running bridge look at what was changed, and says who sees it when.
+func tell(cmd *cobra.Command, c *config.Config, relay string) string {
+	at := c.HTTP.Listen
+	if at == "off" || strings.HasSuffix(at, ":0") {
+		return "the bridge sees it when it starts"
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), statusPatience)
+	defer cancel()
+	if err := console.Look(ctx, at, relay); err != nil {
+		return "no bridge answers at " + at + ", so it sees it when it starts"
+	}
+	return "the bridge at " + at + " looks at it now"
 }
 
 // since is how long ago something was, for a table.

@@ -122,6 +122,8 @@ func TestAddressesLoseTheirSecrets(t *testing.T) {
 		{"nats://h", "", []string{`url: "nats://h"`}, ""},
 		{"nats://to:ken@h", "", []string{`url: "nats://h"`, `user: "to"`, `password: "${env:INCUMBENT_PASSWORD}"`}, "INCUMBENT_PASSWORD=ken "},
 		{"tls://token@h", "", []string{`url: "tls://h"`, `token: "${env:INCUMBENT_TOKEN}"`}, "INCUMBENT_TOKEN=token "},
+		{"kafka://a:1,b:2", "", []string{`brokers: ["a:1", "b:2"]`}, ""},
+		{"kafka+tls://u:p@a:1", "", []string{`brokers: ["a:1"]`, "tls: {}  # ca, cert and key where the machine's own certificates are not enough", "sasl:", "  mechanism: plain  # or scram-sha-256, scram-sha-512", `  user: "u"`, `  password: "${env:INCUMBENT_PASSWORD}"`}, "INCUMBENT_PASSWORD=p "},
 		{"nats://${file:u}:${file:p}@h", "", []string{`url: "nats://h"`, `user: "${file:u}"`, `password: "${file:p}"`}, ""},
 	} {
 		o := &origin{secrets: map[string]string{}}

@@ -1,0 +1,98 @@
+// Package kafka connects the bridge with Apache Kafka: topics, as source and as
+// sink.
+//
+//	incumbent                                            candidate
+//	┌ topics ────────┐ Fetch, every leader  ┌───────┐ Produce, idempotent   ┌ topics ──────┐
+//	│ partition 0..n │─────────────────────►│ relay │──────────────────────►│ partition 0..m│
+//	└────────────────┘                      │       │◄──────────────────────│              │
+//	┌ group ─────────────────────────┐      │       │ Fetch: markers, what  └──────────────┘
+//	│ crossfade.BRIDGE.RELAY offsets │◄─────│ Ack   │ landed                 ┌ transaction ─┐
+//	└────────────────────────────────┘      │       │───────────────────────►│ epochs       │
+//	┌ crossfade.BRIDGE.RELAY.parked ─┐      │       │ fence: begin, abort    └──────────────┘
+//	│ journals                       │◄─────│ Park  │
+//	└────────────────────────────────┘      └───────┘
+//
+// # What is kafka-go's, and what is ours
+//
+// kafka-go's package protocol has the typed requests and package sasl the
+// mechanisms. Connections, group membership, record batches and the frames of
+// Produce, Fetch, Metadata, Heartbeat and LeaveGroup are our own: its Reader
+// takes null for empty, gives records of aborted transactions and passes silently
+// over what retention removed; its Writer doubles a batch on a retry and goes on
+// behind one that failed; its Transport caches the layout of the cluster; its
+// decoder forgets where a compacted batch ends. A connection is an epoch: what
+// breaks it ends it.
+//
+// # Source
+//
+// The tap is a consumer group of the relay's own, so no application's offsets
+// move and no application's group is rebalanced. One process has all partitions;
+// the others of the same relay are members with nothing and stand by. Offsets are
+// committed under the group's generation, at the low watermark of each partition,
+// and never backwards; with them goes the topic's ID, and after an orderly end what
+// was settled above the watermark. Hold is a commit that the coordinator takes.
+//
+// A fetch asks every leader for all of its partitions at once, read-committed
+// unless uncommitted is set. Batches are checked (CRC-32C), records of aborted
+// transactions and control batches left out, and the next fetch begins behind the
+// batch's last offset, so compacted tails are passed. Partitions that were added,
+// and topics that match the pattern by now, begin a new session, and begin at
+// their first record.
+//
+// A position below the log's start is a gap, and a topic with another ID was made
+// again: both stop the relay with what is missing, unless accept: [gaps] or
+// [recreated] is written.
+//
+// # Sink
+//
+// Lanes follow partitions, so one without a leader keeps only its own lane waiting. A
+// partition is chosen by Java's default partitioner over the metric's key, which is
+// the record's key unless the settings say otherwise; without a key by the number
+// that the message had.
+//
+// Every partition has a transactional ID of its own, which does not depend on how
+// many lanes there are. To open a lane is to ask for its next epoch, begin a
+// transaction and abort it, and to read until the marker of that abort is there: from
+// then on brokers refuse batches of an earlier epoch, in whatever process or
+// buffer they were held up (KIP-98, KIP-360). What is sent then are plain
+// idempotent batches, one at a time for each partition, the next one filling
+// meanwhile; so nothing has to be committed, and read-committed consumers wait for
+// nobody. A batch is sent again as it was, with its sequence, when its outcome is
+// not known. What survives a failed pipeline is a prefix of each partition.
+//
+// Recall reads each partition backwards from its end and takes what has this
+// relay's crossfade-relay header.
+//
+// # Mapping
+//
+//	Address     topic and partition; another one in crossfade-address
+//	Key         the record's key, else crossfade-id; KindKey where the record's differs
+//	ID          crossfade-id
+//	Body        value; null is null
+//	Headers     octets, null and text natively, in order, with repeats; which of them
+//	            are text in crossfade-types; other types in crossfade-headers
+//	Properties  crossfade-property
+//	Time        the record's, in milliseconds, where the topic keeps the producer's;
+//	            finer, or on other topics, crossfade-time; "none" where there is none
+//	Origin      cluster ID, topic, topic ID, partition, offset
+//
+// Topics are made by template. Octets other than ASCII letters, digits and '-' are
+// written _XX, an empty token "_": '.' and '_' are one to Kafka's metrics, so only
+// dots that separate tokens stay.
+//
+// A message whose crossfade- headers cannot be read keeps them among its Headers, and
+// every sink rejects it as poison.
+//
+// # What it leaves
+//
+// A topic crossfade.holdings.BRIDGE notes what is made before it is made: the
+// relay's group and its journals, which remove deletes. Transactional IDs cannot
+// be deleted; brokers forget them after transactional.id.expiration.ms, a week.
+//
+// # What it needs to be allowed
+//
+// Source: Read and Describe on the topics, Read and Delete on groups crossfade.*,
+// Create, Write, Read, Alter and Delete on topics crossfade.*. Sink: Write, Read, Describe and
+// DescribeConfigs on the topics, Create with create:, Write and Describe on
+// transactional IDs crossfade.*, IdempotentWrite where brokers are older than 3.0.
+package kafka
