@@ -30,6 +30,7 @@ type testCluster struct {
 	server         *brokers.Server
 	addrs          []string
 	session        time.Duration // after so long a dead process is given up
+	request        time.Duration // so long an answer may take
 }
 
 func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
@@ -41,14 +42,14 @@ func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
 		t.Fatalf("kfake: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return &testCluster{Cluster: c, addrs: c.ListenAddrs(), session: time.Second}
+	return &testCluster{Cluster: c, addrs: c.ListenAddrs(), session: time.Second, request: 3 * time.Second}
 }
 
 // realCluster is an Apache Kafka that ends with the test, which may restart it.
 func realCluster(t *testing.T) *testCluster {
 	t.Helper()
 	s := brokers.PrivateKafka(t)
-	return &testCluster{server: s, addrs: []string{strings.TrimPrefix(s.URL(), "kafka://")}, session: 2 * time.Second}
+	return &testCluster{server: s, addrs: []string{strings.TrimPrefix(s.URL(), "kafka://")}, session: 2 * time.Second, request: 15 * time.Second}
 }
 
 // client is a plain client, as applications have it.
@@ -101,7 +102,7 @@ func put(t helperT, cl *kgo.Client, topic string, partitions int, first, last in
 // system is one process of the bridge.
 func (c *testCluster) system(t helperT, change ...func(*SystemConfig)) *system {
 	t.Helper()
-	conf := SystemConfig{Brokers: c.addrs, SessionTimeout: c.session, RequestTimeout: 3 * time.Second}
+	conf := SystemConfig{Brokers: c.addrs, SessionTimeout: c.session, RequestTimeout: c.request}
 	for _, f := range change {
 		f(&conf)
 	}
