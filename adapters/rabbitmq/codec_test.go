@@ -106,10 +106,13 @@ func (t hopTo) kept(d *delivery) {
 	}
 	var names []string
 	fields := map[string][]byte{}
-	if err := eachHeader(d, func(name []byte, t bridge.Type, value []byte) {
+	if err := eachHeader(d, func(name []byte, typ bridge.Type, value []byte) {
+		if t.kind == typeStream && typ == bridge.TypeTimestamp { // it counts milliseconds
+			value = binary.BigEndian.AppendUint64(nil, uint64(int64(binary.BigEndian.Uint64(value))*1000/1000))
+		}
 		if _, again := fields[string(name)]; !again {
 			names = append(names, string(name))
-			fields[string(name)] = appendField(nil, string(name), t, value)
+			fields[string(name)] = appendField(nil, string(name), typ, value)
 		}
 	}); err != nil {
 		panic(err)
@@ -193,7 +196,7 @@ func genMessage() *rapid.Generator[bridge.Message] {
 			switch {
 			case p.Null:
 			case k.Number():
-				p.Num = rapid.SampledFrom([]int64{0, 1, 2, 9, 255, 256, -1, 1 << 40}).Draw(t, "num")
+				p.Num = rapid.SampledFrom([]int64{0, 1, 2, 9, 255, 256, -1, 1 << 40, 1 << 60}).Draw(t, "num")
 			case k == bridge.KindUserID:
 				p.Text = rapid.SampledFrom([]string{"guest", "other", ""}).Draw(t, "user")
 			case k == bridge.KindExpiration:
@@ -252,6 +255,7 @@ func TestAnyMessageComesBack(t *testing.T) {
 			c := decoder{}
 			rapid.Check(t, func(t *rapid.T) {
 				m := genMessage().Draw(t, "message")
+				m.Via = rapid.SampledFrom([]string{"", "b/r c/back"}).Draw(t, "via")
 				frames, err := e.append(nil, &m)
 				if bridge.ReasonOf(err) == bridge.ReasonName && len(m.Address.Name) > 255 {
 					return
@@ -265,6 +269,9 @@ func TestAnyMessageComesBack(t *testing.T) {
 				c.decode(d, 7, &got)
 				if err := same(&m, &got.Message); err != nil {
 					t.Fatal(err)
+				}
+				if want := m.AppendVia(e.relay); got.Via != want {
+					t.Fatalf("via %q, want %q", got.Via, want)
 				}
 			})
 		})
@@ -436,6 +443,26 @@ func TestUnsignedHeadersCross(t *testing.T) {
 		c.decode(back, 2, &second)
 		if err := same(&first.Message, &second.Message); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The broker closes the channel on a delivery mode that there is not, for ever: none is
+// written.
+func TestNoOtherDeliveryModeIsWritten(t *testing.T) {
+	for name, to := range kinds() {
+		for mode := range int64(300) {
+			m := &bridge.Message{Body: []byte("b"), Properties: []bridge.Property{{Kind: bridge.KindDeliveryMode, Num: mode}}}
+			got, err := crossing(t, to, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, ok := got.Seen.Property(bridge.KindDeliveryMode); ok && p.Num != 1 && p.Num != 2 {
+				t.Errorf("%s: %d is written", name, p.Num)
+			}
+			if err := same(m, &got.Back); err != nil {
+				t.Errorf("%s: %d: %v", name, mode, err)
+			}
 		}
 	}
 }

@@ -56,7 +56,7 @@ func newEncoder(t *target, b broker, relay, user string, channel uint16, frameMa
 		Property: e.nativeProperty,
 		Time: func(m *bridge.Message) bool {
 			p := e.first[rank(bridge.KindTimestamp)]
-			return p != nil && m.Time.Nanosecond() == 0 && m.Time.Unix() == p.Num
+			return p != nil && e.nativeProperty(p) && m.Time.Nanosecond() == 0 && m.Time.Unix() == p.Num
 		},
 	}
 	return e
