@@ -54,43 +54,43 @@ func drawMessage(t *rapid.T) Message {
 
 // What a target cannot carry natively comes back whole from the hop headers,
 // whichever part that is, headers at their places. // I3
-func TestCarryAndRestoreAreInverse(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := drawMessage(t)
-		nativeHeader := make(map[*Header]bool)
-		for i := range m.Headers {
-			nativeHeader[&m.Headers[i]] = rapid.Bool().Draw(t, "native header")
-		}
-		nativeProps := rapid.Bool().Draw(t, "native properties")
-		n := &Native{
-			Header:   func(h *Header) bool { return nativeHeader[h] },
-			Property: func(*Property) bool { return nativeProps },
-		}
-		var c Carry
-		c.Message(&m, "bridge/relay", n)
+func TestCarryAndRestoreAreInverse(t *testing.T) { rapid.Check(t, carryAndRestore) }
 
-		got := Message{Body: []byte{}} // what the target carried by itself
-		for i := range m.Headers {
-			if nativeHeader[&m.Headers[i]] {
-				got.Headers = append(got.Headers, m.Headers[i])
-			}
+func carryAndRestore(t *rapid.T) {
+	m := drawMessage(t)
+	nativeHeader := make(map[*Header]bool)
+	for i := range m.Headers {
+		nativeHeader[&m.Headers[i]] = rapid.Bool().Draw(t, "native header")
+	}
+	nativeProps := rapid.Bool().Draw(t, "native properties")
+	n := &Native{
+		Header:   func(h *Header) bool { return nativeHeader[h] },
+		Property: func(*Property) bool { return nativeProps },
+	}
+	var c Carry
+	c.Message(&m, "bridge/relay", n)
+
+	got := Message{Body: []byte{}} // what the target carried by itself
+	for i := range m.Headers {
+		if nativeHeader[&m.Headers[i]] {
+			got.Headers = append(got.Headers, m.Headers[i])
 		}
-		if nativeProps {
-			got.Properties = m.Properties
+	}
+	if nativeProps {
+		got.Properties = m.Properties
+	}
+	c.Each(func(name string, value []byte) {
+		if !IsHop(name) {
+			t.Fatalf("%q is not a hop header", name)
 		}
-		c.Each(func(name string, value []byte) {
-			if !IsHop(name) {
-				t.Fatalf("%q is not a hop header", name)
-			}
-			if err := got.Restore(name, string(value)); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		})
-		m.Via = m.AppendVia("bridge/relay")
-		if !reflect.DeepEqual(got, m) {
-			t.Fatalf("got  %+v\nwant %+v", got, m)
+		if err := got.Restore(name, string(value)); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
 	})
+	m.Via = m.AppendVia("bridge/relay")
+	if !reflect.DeepEqual(got, m) {
+		t.Fatalf("got  %+v\nwant %+v", got, m)
+	}
 }
 
 // Via tells apart names that begin or end alike.
