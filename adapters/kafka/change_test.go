@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -313,4 +314,41 @@ func TestRecreatedTopicThatIsLonger(t *testing.T) {
 	if n, err := s.Receive(ctx, buf); n > 0 || bridge.ClassOf(err) == bridge.Ended {
 		t.Errorf("got %s, %v", bodiesOf(buf[:n]), err)
 	}
+}
+
+// A position whose record the cluster does not hold any more, as its leader epoch says,
+// stops the relay, though the offset is within what it holds.
+func TestLostHistory(t *testing.T) {
+	c := startCluster(t, kfake.NumBrokers(2))
+	c.topic(t, "a", 1)
+	cl := c.client(t)
+	put(t, cl, "a", 1, 0, 10)
+	o := c.system(t).from(t, SourceConfig{Topics: []string{"a"}})
+	s := openSource(t, o)
+	ackAll(t, s, take(t, s, 5)...)
+	s.Close()
+	for range 3 { // leaders that change do no harm
+		if err := c.MoveTopicPartition("a", 0, int32(1)-c.LeaderFor("a", 0)); err != nil {
+			t.Fatal(err)
+		}
+		s = openSource(t, o)
+		ackAll(t, s, take(t, s, 1)...)
+		s.Close()
+	}
+	adm := kadm.NewClient(cl)
+	marks, err := adm.FetchOffsets(t.Context(), groupOf(testIdentity))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := marks["a"][0]
+	if was.At != 8 || was.LeaderEpoch < 0 {
+		t.Fatalf("the group holds %+v", was)
+	}
+	var by kadm.Offsets
+	was.LeaderEpoch += 40
+	by.Add(was.Offset)
+	if res, err := adm.CommitOffsets(t.Context(), groupOf(testIdentity), by); err != nil || res.Error() != nil {
+		t.Fatal(err, res.Error())
+	}
+	isFatal(t, fails(t, openSource(t, o)), "leader epoch", "--reset-offsets")
 }

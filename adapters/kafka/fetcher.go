@@ -29,6 +29,13 @@ type fetcher struct {
 // run fetches until nothing is left for it to do.
 func (f *fetcher) run(ctx context.Context) error {
 	for {
+		if err := f.prove(ctx); err != nil {
+			if bridge.ClassOf(err) == bridge.Transient {
+				f.gone(err)
+				return nil
+			}
+			return err
+		}
 		some, full := f.plan()
 		switch {
 		case !some && !full:
@@ -72,7 +79,7 @@ func (f *fetcher) paces(full bool) {
 }
 
 // plan makes the request: what is asked of which part. full says that some parts have
-// no room. A fetcher without parts is at its end.
+// no room, or have to be proven first. A fetcher without parts is at its end.
 func (f *fetcher) plan() (some, full bool) {
 	r := f.reader
 	r.mu.Lock()
@@ -81,7 +88,7 @@ func (f *fetcher) plan() (some, full bool) {
 	for _, p := range r.source.parts {
 		switch {
 		case p.feed.leader != f.node:
-		case p.feed.queued >= 2*r.quantum:
+		case p.feed.unproven, p.feed.queued >= 2*r.quantum:
 			full = true
 		default:
 			f.asked = append(f.asked, p)
@@ -241,16 +248,16 @@ func (r *reader) refused(p *part, e kafkago.Error) error {
 
 // enqueue puts what came of a part into the queue; mu is held.
 func (r *reader) enqueue(p *part, got *fetchedPartition, b *body) error {
-	next := endOf(got.records)
+	next, epoch := endOf(got.records)
 	if next <= p.feed.next {
 		if len(got.records) > 0 {
 			return fmt.Errorf("%s: %s: topic %s: partition %d: what follows offset %d came cut short, %d octets", Kind, r.source.opener.system.name, p.topic, p.partition, p.feed.next, len(got.records))
 		}
 		return nil
 	}
-	c := &chunk{part: p, from: p.feed.next, next: next, records: got.records, aborted: append([]abortedTransaction(nil), got.aborted...), body: b}
+	c := &chunk{part: p, from: p.feed.next, next: next, epoch: epoch, records: got.records, aborted: append([]abortedTransaction(nil), got.aborted...), body: b}
 	b.chunks++
-	p.feed.next = next
+	p.feed.next, p.feed.last = next, epoch
 	p.feed.queued += len(got.records)
 	r.queue = append(r.queue, c)
 	signal(r.arrived)

@@ -82,18 +82,19 @@ func (t *intake) batchToRead(committed bool) (bool, error) {
 	}
 }
 
-// endOf gives the offset behind the last batch of a record set, of which the last may
-// be cut short; 0 if there is none. What it reads is checked when the batch is.
-func endOf(set []byte) (next int64) {
+// endOf gives the offset behind the last whole batch of a record set, and the leader epoch
+// of that batch; 0 if there is none. What it reads is checked when the batch is.
+func endOf(set []byte) (next int64, epoch int32) {
 	for len(set) >= batchHeaderSize {
 		length := int32(binary.BigEndian.Uint32(set[atLength:]))
 		if length < batchHeaderSize-batchPrefix || int64(length)+batchPrefix > int64(len(set)) {
-			return next
+			return next, epoch
 		}
+		epoch = int32(binary.BigEndian.Uint32(set[atLeaderEpoch:]))
 		next = int64(binary.BigEndian.Uint64(set)) + int64(int32(binary.BigEndian.Uint32(set[atLastOffsetDelta:]))) + 1
 		set = set[batchPrefix+int(length):]
 	}
-	return next
+	return next, epoch
 }
 
 // Receive is as bridge.Source says.
@@ -186,8 +187,8 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.scanned = r.offset + 1
-	ticket := p.window.Start(point{r.offset, r.timestamp})
+	p.scanned, p.scannedEpoch = r.offset+1, s.intake.reader.header.leaderEpoch
+	ticket := p.window.Start(point{offset: r.offset, time: r.timestamp, epoch: s.intake.reader.header.leaderEpoch})
 	for _, e := range p.early {
 		if e[0] <= r.offset && r.offset <= e[1] {
 			p.window.Done(ticket)
@@ -202,6 +203,6 @@ func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool
 func (s *source) passed(c *chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.part.scanned = c.next
+	c.part.scanned, c.part.scannedEpoch = c.next, c.epoch
 	s.mayMove(c.part)
 }

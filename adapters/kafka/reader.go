@@ -27,6 +27,8 @@ const (
 type feed struct {
 	leader, epoch int32 // leader -1: it has to be looked for
 	next          int64 // the offset that is fetched next
+	last          int32 // the leader epoch of the record in front of it; -1 is not known
+	unproven      bool  // the leader has not said yet that it holds that record
 	queued        int   // octets that have arrived and were not all received
 	lost          time.Time
 	why           error // for which it was lost, last
@@ -37,6 +39,7 @@ type chunk struct {
 	part    *part
 	from    int64 // records before it are left out
 	next    int64 // behind its last batch
+	epoch   int32 // of that batch
 	records []byte
 	aborted []abortedTransaction
 	body    *body
@@ -76,7 +79,7 @@ func newReader(s *source, l *layout) *reader {
 	}
 	now := time.Now()
 	for _, p := range s.parts {
-		p.feed.leader, p.feed.epoch, p.feed.next, p.feed.lost = -1, -1, p.floor, now
+		p.feed = feed{leader: -1, epoch: -1, next: p.floor, last: p.epoch, lost: now}
 	}
 	r.assign(l)
 	return r
@@ -167,6 +170,9 @@ func (r *reader) assign(l *layout) {
 		case is.epoch < p.feed.epoch: // of a broker that is behind
 			signal(r.stale)
 			continue
+		}
+		if is.epoch != p.feed.epoch {
+			p.feed.unproven = true
 		}
 		p.feed.leader, p.feed.epoch = is.leader, is.epoch
 		f := r.fetchers[is.leader]

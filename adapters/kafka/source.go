@@ -68,12 +68,14 @@ type part struct {
 	place  place
 	shard  int32
 
-	window  window // guarded by the source's mu, as what follows
-	scanned int64  // nothing of the partition is waiting for Receive below this offset
-	early   []run  // what earlier sessions have settled above their floor
-	changed bool   // it is among those whose floor may have moved
+	window       window // guarded by the source's mu, as what follows
+	scanned      int64  // nothing of the partition is waiting for Receive below this offset
+	scannedEpoch int32  // of the leader that wrote what is in front of it; -1 is not known
+	early        []run  // what earlier sessions have settled above their floor
+	changed      bool   // it is among those whose floor may have moved
 
 	floor int64 // that the group holds; guarded by the source's ackMu
+	epoch int32 // of the leader that wrote what is in front of the floor; likewise
 
 	feed feed // the reader's
 }
@@ -319,15 +321,15 @@ func (s *source) marks(others []*part) map[spot]mark {
 
 // mark gives how far a part has come; mu is held.
 func (s *source) mark(p *part) mark {
-	floor := p.floor
+	floor, epoch := p.floor, p.epoch
 	if newest, moved := p.window.settle(); moved {
-		floor = newest + 1
+		floor, epoch = newest.offset+1, newest.epoch
 	}
 	if p.window.Len() == 0 {
-		floor = p.scanned
+		floor, epoch = p.scanned, p.scannedEpoch
 	}
 	p.early = above(p.early, floor)
-	return mark{floor: max(floor, p.floor), epoch: -1, note: noteOf(p.place.stream.Incarnation, floor, p.early)}
+	return mark{floor: floor, epoch: epoch, note: noteOf(p.place.stream.Incarnation, floor, p.early)}
 }
 
 // write commits marks; ackMu is held.
@@ -341,7 +343,7 @@ func (s *source) write(ctx context.Context, marks map[spot]mark) error {
 	}
 	for _, p := range s.parts {
 		if m, ok := marks[p.spot]; ok {
-			p.floor = m.floor
+			p.floor, p.epoch = m.floor, m.epoch
 		}
 	}
 	s.wrote = time.Now()

@@ -60,8 +60,8 @@ func (s *source) resume(ctx context.Context, l *layout, parts []*part, marks map
 	var fresh []*part
 	for _, p := range parts {
 		if m, ok := marks[p.spot]; ok {
-			p.floor, p.early = m.floor, m.runs()
-			p.scanned = p.floor
+			p.floor, p.epoch, p.early = m.floor, m.epoch, m.runs()
+			p.scanned, p.scannedEpoch = p.floor, p.epoch
 		} else {
 			fresh = append(fresh, p)
 		}
@@ -106,8 +106,8 @@ func (s *source) beginAt(ctx context.Context, l *layout, start bridge.Start, par
 		return err
 	}
 	for _, p := range parts {
-		p.floor = begins[p.spot]
-		p.scanned, p.early = p.floor, nil
+		p.floor, p.epoch = begins[p.spot], -1
+		p.scanned, p.scannedEpoch, p.early = p.floor, -1, nil
 	}
 	return nil
 }

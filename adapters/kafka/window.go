@@ -2,10 +2,11 @@ package kafka
 
 import "github.com/crossfade-mq/crossfade/ordering"
 
-// A point is an offset of a partition and the time of its record.
+// A point is an offset of a partition and what its record has beside.
 type point struct {
 	offset int64
 	time   int64 // milliseconds since 1970
+	epoch  int32 // of the leader that wrote it
 }
 
 // A window is what a session has received of one partition and not acknowledged up to
@@ -17,13 +18,13 @@ type window struct {
 
 func newWindow() window { return window{Tracker: ordering.NewTracker[point](0)} }
 
-// settle gives the newest offset below which everything is done, if that has moved.
-func (w *window) settle() (newest int64, moved bool) {
+// settle gives the newest record below which everything is done, if that has moved.
+func (w *window) settle() (newest point, moved bool) {
 	w.scratch = w.Take(w.scratch[:0])
 	if len(w.scratch) == 0 {
-		return 0, false
+		return point{}, false
 	}
-	return w.scratch[len(w.scratch)-1].offset, true
+	return w.scratch[len(w.scratch)-1], true
 }
 
 // early gives what is done above the low watermark as runs of offsets. Between the
