@@ -101,6 +101,10 @@ func TestPassed(t *testing.T) {
 			t.Errorf("passed %q: %t", relay, !want)
 		}
 	}
+	odd := Message{Via: (&Message{Via: m.Via}).AppendVia("b/relay one%")}
+	if !odd.Passed("b/relay one%") || odd.Passed("b/relay") || odd.Passed("one%") || !odd.Passed("b/back") {
+		t.Errorf("an odd name: %q", odd.Via)
+	}
 	if m = (Message{}); m.Passed("b/r") || m.Passed("") || m.AppendVia("b/r") != "b/r" {
 		t.Error("a message on its first way was carried by something")
 	}

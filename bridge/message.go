@@ -31,28 +31,9 @@ type Message struct {
 	Expires time.Time
 	// Origin is the coordinate of the message at the place it first came from.
 	Origin Origin
-	// Via names the relays that carried the message here, oldest first, each as
-	// Identity.String, with a space in between; empty where none did.
+	// Via names the relays that carried the message here, as AppendVia makes it;
+	// empty where none did. Passed reads it.
 	Via string
-}
-
-// Passed says that the relay of that Identity.String carried the message.
-func (m *Message) Passed(relay string) bool {
-	for via := m.Via; via != ""; {
-		var one string
-		if one, via, _ = strings.Cut(via, " "); one == relay && relay != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// AppendVia is Via, with the relay that carries the message on.
-func (m *Message) AppendVia(relay string) string {
-	if m.Via == "" {
-		return relay
-	}
-	return m.Via + " " + relay
 }
 
 // Property gives the first property of that kind.

@@ -255,7 +255,8 @@ func (p *planning) toRabbitMQ() {
 		"stream consumer all of S max_deliver 4 → a stream does not count deliveries",
 	)
 	p.run(0, "--apply")
-	made := before.difference(topologyOf(t, p.rabbit))
+	after := topologyOf(t, p.rabbit)
+	made := before.difference(after)
 	if strings.Contains("\n"+made, "\n-") || strings.Count(made, "\n") < 7 {
 		t.Errorf("something was changed or deleted at RabbitMQ, or too little made:\n%s", made)
 	}
@@ -263,7 +264,6 @@ func (p *planning) toRabbitMQ() {
 	if d := natsBefore.difference(topologyOfNATS(t, p.nats.URL())); d != "" {
 		t.Errorf("NATS was changed:\n%s", d)
 	}
-	after := topologyOf(t, p.rabbit)
 	if _, err := ch.QueueDelete("some", false, false, false); err != nil {
 		t.Fatal(err)
 	}

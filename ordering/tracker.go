@@ -25,6 +25,7 @@ type Tracker[T any] struct {
 	head   uint64 // the oldest ticket not yet taken
 	low    uint64 // the oldest ticket not done; head ≤ low ≤ next
 	next   uint64 // the next ticket
+	ahead  uint64 // how many tickets from low on are done
 }
 
 // NewTracker makes a Tracker with room for capacity values. It grows by itself,
@@ -62,13 +63,15 @@ func (t *Tracker[T]) grow() {
 // order. A ticket that is done already, that was forgotten by Reset or that was
 // never given is ignored.
 func (t *Tracker[T]) Done(ticket uint64) {
-	if ticket-t.low >= t.next-t.low {
+	if ticket-t.low >= t.next-t.low || t.done[ticket&t.mask] {
 		return
 	}
 	t.done[ticket&t.mask] = true
+	t.ahead++
 	for t.low != t.next && t.done[t.low&t.mask] {
 		t.done[t.low&t.mask] = false // the ring is clean where no ticket is
 		t.low++
+		t.ahead--
 	}
 }
 
@@ -89,6 +92,28 @@ func (t *Tracker[T]) Take(dst []T) []T {
 // Len is how many values were started and not yet taken.
 func (t *Tracker[T]) Len() int { return int(t.next - t.head) }
 
+// Waiting is how many values were started and are not done.
+func (t *Tracker[T]) Waiting() int { return int(t.next - t.low - t.ahead) }
+
+// Ahead calls each with the first and the last value of every run of values that are
+// done and wait for one before them, in the order of Start. It costs time for every
+// value above the low watermark.
+func (t *Tracker[T]) Ahead(each func(first, last T)) {
+	if t.ahead == 0 {
+		return
+	}
+	for i := t.low; i != t.next; i++ {
+		if !t.done[i&t.mask] {
+			continue
+		}
+		first := i
+		for i+1 != t.next && t.done[(i+1)&t.mask] {
+			i++
+		}
+		each(t.values[first&t.mask], t.values[i&t.mask])
+	}
+}
+
 // Oldest is the value at the low watermark: the oldest one not done. It is what
 // all later ones wait for. ok is false if there is none.
 func (t *Tracker[T]) Oldest() (v T, ok bool) {
@@ -103,5 +128,5 @@ func (t *Tracker[T]) Oldest() (v T, ok bool) {
 func (t *Tracker[T]) Reset() {
 	clear(t.values)
 	clear(t.done)
-	t.head, t.low = t.next, t.next
+	t.head, t.low, t.ahead = t.next, t.next, 0
 }

@@ -52,6 +52,26 @@ func (n *naiveTracker) oldest() (int, bool) {
 	return 0, false
 }
 
+// waiting counts what is not done, and gives the runs of what is done behind the oldest
+// of that.
+func (n *naiveTracker) waiting() (count int, runs [][2]int) {
+	after := false
+	for _, h := range n.held {
+		switch {
+		case !h.done:
+			count++
+			after = false
+		case count == 0:
+		case after:
+			runs[len(runs)-1][1] = h.value
+		default:
+			runs = append(runs, [2]int{h.value, h.value})
+			after = true
+		}
+	}
+	return count, runs
+}
+
 // trackers does everything to a Tracker and to its model, and compares.
 type trackers struct {
 	t     rapid.TB
@@ -95,6 +115,15 @@ func (p *trackers) compare() {
 	want, wantOK := p.model.oldest()
 	if got != want || gotOK != wantOK {
 		p.t.Fatalf("Oldest = %d, %v, want %d, %v", got, gotOK, want, wantOK)
+	}
+	waiting, runs := p.model.waiting()
+	if got := p.real.Waiting(); got != waiting {
+		p.t.Fatalf("Waiting = %d, want %d", got, waiting)
+	}
+	var ahead [][2]int
+	p.real.Ahead(func(first, last int) { ahead = append(ahead, [2]int{first, last}) })
+	if !slices.Equal(ahead, runs) {
+		p.t.Fatalf("Ahead = %v, want %v", ahead, runs)
 	}
 }
 

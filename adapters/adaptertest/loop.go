@@ -62,7 +62,10 @@ func loopKnown(e *env) {
 			e.Errorf("a message of another %s, %s, is taken for one of the target", what, other.Origin)
 		}
 	}
-	in := e.tap(e.process())
+	if e.Other == nil {
+		return
+	}
+	in := e.tap(e.Other(e.T)) // another relay: this one has its tap
 	e.put(e.messages(1, 1))
 	if d := in.once(1)[0]; looper.Loops(&d.Message) {
 		e.Errorf("a message of another place, %s, is taken for one of the target", d.Origin)

@@ -22,8 +22,8 @@ func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.parts {
-		b.Messages += max(0, ends[p.spot]-p.scanned) + int64(p.window.waiting())
-		if oldest, ok := p.window.oldest(); ok && oldest.time >= 0 {
+		b.Messages += max(0, ends[p.spot]-p.scanned) + int64(p.window.Waiting())
+		if oldest, ok := p.window.Oldest(); ok && oldest.time >= 0 {
 			if at := time.UnixMilli(oldest.time); b.Oldest.IsZero() || at.Before(b.Oldest) {
 				b.Oldest = at
 			}

@@ -158,9 +158,20 @@ func (r *targetReport) topic(t *topic, at *topicLayout) {
 	if s.maxMessage > 0 {
 		r.add(bridge.Pass, subject, fmt.Sprintf("messages up to %d octets with headers (max.message.bytes); what is larger is parked", s.maxMessage), "")
 	}
-	if c := r.opener.config.Compression; s.compression != "" && s.compression != "producer" && s.compression != c && !(s.compression == "uncompressed" && c == "none") {
+	if c := r.opener.config.Compression; s.recompresses(c) {
 		r.add(bridge.Warn, subject, fmt.Sprintf("the brokers compress what arrives as %q once more as %q (compression.type)", c, s.compression), "Write compression: "+s.compression+", or set compression.type=producer.")
 	}
+}
+
+// recompresses says that the brokers do not keep batches as they are sent.
+func (s *topicSettings) recompresses(as string) bool {
+	switch s.compression {
+	case "", "producer", as:
+		return false
+	case "uncompressed":
+		return as != "none"
+	}
+	return true
 }
 
 // by is what chooses the partition.

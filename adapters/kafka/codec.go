@@ -166,7 +166,8 @@ type place struct {
 
 // decode fills m with a record. What m holds is the record's memory, which has to be
 // m's for good.
-func decode(r *record, at place, m *bridge.Message) {
+// room is where the record's key is put as a property, if there is room.
+func decode(r *record, at place, m *bridge.Message, room []bridge.Property) {
 	origin := bridge.Origin{Stream: at.stream, Shard: at.partition, Offset: uint64(r.offset)}
 	*m = bridge.Message{
 		Body: r.value, Origin: origin, Time: time.UnixMilli(r.timestamp),
@@ -181,7 +182,7 @@ func decode(r *record, at place, m *bridge.Message) {
 			hops++
 		}
 	}
-	nativeKey(r, m)
+	nativeKey(r, m, room)
 	if n := len(r.headers) - hops; n > 0 {
 		m.Headers = make([]bridge.Header, 0, n)
 		appendHeaders(r, m, false)
@@ -201,9 +202,9 @@ func decode(r *record, at place, m *bridge.Message) {
 
 // nativeKey gives m the record's key, and as a property too: the settings may take
 // the metric's from elsewhere, and null is not empty.
-func nativeKey(r *record, m *bridge.Message) {
+func nativeKey(r *record, m *bridge.Message, room []bridge.Property) {
 	m.Key = text(r.key)
-	m.Properties = []bridge.Property{{Kind: bridge.KindKey, Text: m.Key, Null: r.key == nil}}
+	m.Properties = append(room[:0:min(1, len(room))], bridge.Property{Kind: bridge.KindKey, Text: m.Key, Null: r.key == nil})
 }
 
 func appendHeaders(r *record, m *bridge.Message, hops bool) {

@@ -64,7 +64,7 @@ func TestRoundTrip(t *testing.T) {
 				r.timestamp = 1
 			}
 			var next bridge.Message
-			decode(r, place{stream: &bridge.Stream{System: Kind, Cluster: "c", Name: string(e.topic), Incarnation: "1", Replayable: true}, partition: at.partition}, &next)
+			decode(r, place{stream: &bridge.Stream{System: Kind, Cluster: "c", Name: string(e.topic), Incarnation: "1", Replayable: true}, partition: at.partition}, &next, nil)
 			if d := adaptertest.Differs(want, &next); d != "" {
 				t.Fatalf("hop %d: %s; headers %q", hop+1, d, r.headers)
 			}
@@ -86,7 +86,7 @@ func TestNoKeyStaysNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got bridge.Message
-		decode(asRead(out, 1), place{stream: &bridge.Stream{System: Kind, Name: "t"}}, &got)
+		decode(asRead(out, 1), place{stream: &bridge.Stream{System: Kind, Name: "t"}}, &got, nil)
 		if d := adaptertest.Differs(want, &got); d != "" {
 			t.Errorf("%+v: %s", p, d)
 		}
@@ -103,7 +103,7 @@ func TestNativeRecordRoundTrip(t *testing.T) {
 			in.headers = append(in.headers, recordHeader{key: []byte(rapid.SampledFrom([]string{"a", "b", "", "é", "crossfad"}).Draw(t, "name")), value: octets.Draw(t, "header")})
 		}
 		var m bridge.Message
-		decode(in, place{stream: &bridge.Stream{System: Kind, Name: "in", Replayable: true}, partition: 1}, &m)
+		decode(in, place{stream: &bridge.Stream{System: Kind, Name: "in", Replayable: true}, partition: 1}, &m, nil)
 		e := newEncoder(testIdentity, testTemplate(t, "copy.{topic}"), true)
 		if topic, err := e.topicOf(&m); err != nil || string(topic) != "copy.in" {
 			t.Fatalf("topic %q, %v", topic, err)
@@ -149,7 +149,7 @@ func TestForgedHopHeadersArePoison(t *testing.T) {
 		{{key: []byte("Crossfade-Types"), value: []byte("SS")}, {key: []byte(bridge.HopRelay), value: []byte("b/r")}},
 	} {
 		var m bridge.Message
-		decode(&record{key: []byte("k"), value: []byte("v"), headers: headers}, place{stream: &bridge.Stream{System: Kind, Name: "in"}}, &m)
+		decode(&record{key: []byte("k"), value: []byte("v"), headers: headers}, place{stream: &bridge.Stream{System: Kind, Name: "in"}}, &m, nil)
 		if len(m.Headers) != len(headers) || m.Key != "k" || !m.ID.IsZero() {
 			t.Errorf("%q: decoded as %+v", headers, m)
 		}

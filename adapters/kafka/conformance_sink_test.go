@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 // A broker of its own is restarted, which takes its time.
 func TestConformanceOnKafka(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a broker eight times")
+		t.Skip("restarts a broker again and again")
 	}
 	c := realCluster(t)
 	adaptertest.Run(t, adaptertest.Harness{Name: "kafka, Apache Kafka", Background: background, New: fixture(c), Patience: 20 * time.Second})

@@ -160,23 +160,23 @@ func (o *SinkOpener) tryCreate(ctx context.Context, c *cluster, name string) (ag
 	if err != nil {
 		return false, err
 	}
-	for _, t := range m.(*createtopics.Response).Topics {
-		e := kafkago.Error(t.ErrorCode)
-		switch e {
-		case 0, kafkago.TopicAlreadyExists:
-			return false, nil
-		case kafkago.NotController, kafkago.RequestTimedOut, kafkago.ThrottlingQuotaExceeded:
-			return true, k.refused("CreateTopics of "+name, e)
-		}
-		err := k.refused("CreateTopics of "+name, e)
-		if t.ErrorMessage != "" {
-			err = fmt.Errorf("%w: %s", err, bridge.Printable(t.ErrorMessage, 300))
-		}
-		switch e {
-		case kafkago.InvalidPartitionNumber, kafkago.InvalidReplicationFactor, kafkago.InvalidConfiguration, kafkago.InvalidTopic, kafkago.PolicyViolation, kafkago.InvalidRequest:
-			err = bridge.Fatal(err, "Correct the create block of the target, or make the topic yourself: "+o.createCommand(name)+".")
-		}
-		return false, err
+	made := m.(*createtopics.Response).Topics
+	if len(made) != 1 {
+		return false, k.failed("CreateTopics", fmt.Errorf("%d topics in the answer to one", len(made)))
 	}
-	return false, k.failed("CreateTopics", errors.New("no topic in the answer"))
+	e := kafkago.Error(made[0].ErrorCode)
+	if e == 0 || e == kafkago.TopicAlreadyExists {
+		return false, nil
+	}
+	err = k.refused("CreateTopics of "+name, e)
+	if text := made[0].ErrorMessage; text != "" {
+		err = fmt.Errorf("%w: %s", err, bridge.Printable(text, 300))
+	}
+	switch e {
+	case kafkago.NotController, kafkago.RequestTimedOut, kafkago.ThrottlingQuotaExceeded:
+		return true, err
+	case kafkago.InvalidPartitionNumber, kafkago.InvalidReplicationFactor, kafkago.InvalidConfiguration, kafkago.InvalidTopic, kafkago.PolicyViolation, kafkago.InvalidRequest:
+		err = bridge.Fatal(err, "Correct the create block of the target, or make the topic yourself: "+o.createCommand(name)+".")
+	}
+	return false, err
 }

@@ -38,8 +38,8 @@ func TestCarriesAsDeclared(t *testing.T) {
 						plain.headers = append(plain.headers, h)
 					}
 				}
-				decode(&plain, at, &x.Seen)
-				decode(r, at, &x.Back)
+				decode(&plain, at, &x.Seen, nil)
+				decode(r, at, &x.Back, nil)
 				return x, nil
 			},
 			Beyond: map[bridge.Field]*bridge.Message{
@@ -65,7 +65,7 @@ func TestGivesAsDeclared(t *testing.T) {
 		{timestamp: 7, value: []byte{}}, {timestamp: -1},
 	} {
 		var m bridge.Message
-		decode(r, at, &m)
+		decode(r, at, &m, nil)
 		maps.Copy(found, adaptertest.Found(&m))
 	}
 	if d := adaptertest.Undeclared(found, given()); d != "" {

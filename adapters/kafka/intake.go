@@ -12,11 +12,11 @@ import (
 // An intake makes messages of chunks. It is Receive's.
 type intake struct {
 	chunk  *chunk // at hand
-	opened bool   // batch is at hand too
-	batch  batchHeader
+	opened bool   // a batch of it is at hand too
 	reader batchReader
 	filter abortedFilter
 	record record
+	room   []bridge.Property // for the keys of the batch's records
 }
 
 // begin takes the next chunk in hand.
@@ -48,6 +48,19 @@ func (t *intake) next(committed bool) (ok bool, err error) {
 	}
 }
 
+// mostRoom bounds what is made before a batch's records have been seen.
+const mostRoom = 4096
+
+// key gives room for a record's key among the properties.
+func (t *intake) key() []bridge.Property {
+	if len(t.room) == 0 {
+		return nil
+	}
+	room := t.room[:1]
+	t.room = t.room[1:]
+	return room
+}
+
 // batchToRead goes to the next batch of which records are for the relay.
 func (t *intake) batchToRead(committed bool) (bool, error) {
 	for {
@@ -63,7 +76,8 @@ func (t *intake) batchToRead(committed bool) (bool, error) {
 		case committed && t.filter.skip(&h, marker), h.control(), h.lastOffset < t.chunk.from:
 			continue
 		}
-		t.batch, t.opened = h, true
+		t.opened = true
+		t.room = make([]bridge.Property, min(h.count, mostRoom)) // a batch's records keep no other batch alive
 		return true, nil
 	}
 }
@@ -161,7 +175,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 			continue
 		}
 		d := &into[n]
-		decode(&t.record, p.place, &d.Message)
+		decode(&t.record, p.place, &d.Message, t.key())
 		d.Redelivered, d.Receipt = false, receipt
 		n++
 	}
@@ -173,10 +187,10 @@ func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.scanned = r.offset + 1
-	ticket := p.window.start(point{r.offset, r.timestamp})
+	ticket := p.window.Start(point{r.offset, r.timestamp})
 	for _, e := range p.early {
 		if e[0] <= r.offset && r.offset <= e[1] {
-			p.window.done(ticket)
+			p.window.Done(ticket)
 			s.mayMove(p)
 			return receipt, false
 		}

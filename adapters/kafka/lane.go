@@ -42,7 +42,6 @@ type lane struct {
 	work    *sync.Cond       // of mu: ready has something, or the lane is over
 	slots   []int64          // answers by number, a ring; see answer
 	head    uint64           // the oldest message that is not reported
-	done    uint64           // messages in front of it have an answer
 	next    uint64           // the number of the next message
 	octets  int              // of batches that are not answered
 	ready   []*partition     // that have something to be sent, in that order

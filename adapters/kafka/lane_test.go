@@ -257,7 +257,7 @@ func TestLaneRefusesOversized(t *testing.T) {
 				if n != 19 || bridge.ReasonOf(err) != bridge.ReasonOversized {
 					t.Fatalf("sent %d: %v; want 19 and a Reject", n, err)
 				}
-				n, err = s.Send(t.Context(), rest[20:])
+				_, err = s.Send(t.Context(), rest[20:])
 				skipped++
 			}
 			if err != nil {

@@ -62,7 +62,7 @@ func FuzzRecords(f *testing.F) {
 		}}
 		at := place{stream: &bridge.Stream{System: Kind, Name: "in", Replayable: true}, partition: 1}
 		var first, again bridge.Message
-		decode(in, at, &first)
+		decode(in, at, &first, nil)
 		if !bytes.Equal(first.Body, value) {
 			t.Fatalf("body %q became %q", value, first.Body)
 		}
@@ -77,7 +77,7 @@ func FuzzRecords(f *testing.F) {
 			}
 			return
 		}
-		decode(asRead(out, 9), at, &again)
+		decode(asRead(out, 9), at, &again, nil)
 		if d := adaptertest.Differs(implied(&first), implied(&again)); d != "" {
 			t.Fatalf("%s; %q", d, out.headers)
 		}

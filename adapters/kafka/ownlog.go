@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,18 +40,27 @@ var ownConfigs = []createtopics.RequestConfig{
 	{Name: "message.timestamp.type", Value: "CreateTime"},
 }
 
+// look asks for the topic's layout.
+func (o *ownLog) look(ctx context.Context) (*layout, error) {
+	l, err := o.cluster.look(ctx, o.topic)
+	if errors.Is(err, kafkago.TopicAuthorizationFailed) {
+		err = bridge.Fatal(err, ownGrant)
+	}
+	return l, err
+}
+
+// ownGrant is what this user needs for topics of the bridge's own.
+const ownGrant = "Grant the bridge's user Create, Describe, Read, Write and Delete on topics with the prefix " + ownPrefix + " (kafka-acls.sh --topic " + ownPrefix + " --resource-pattern-type prefixed)."
+
 // there says whether the topic is there.
 func (o *ownLog) there(ctx context.Context) (bool, error) {
-	l, err := o.cluster.look(ctx, o.topic)
-	if err != nil {
-		return false, err
-	}
-	return l.topics[o.topic] != nil, nil
+	l, err := o.look(ctx)
+	return err == nil && l.topics[o.topic] != nil, err
 }
 
 // make creates the topic where it is missing, and returns once it has a leader.
 func (o *ownLog) make(ctx context.Context) error {
-	l, err := o.cluster.look(ctx, o.topic)
+	l, err := o.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,8 +93,7 @@ func (o *ownLog) create(ctx context.Context, l *layout, try bool) error {
 		switch e := kafkago.Error(t.ErrorCode); e {
 		case 0, kafkago.TopicAlreadyExists: // another relay of the bridge was faster
 		case kafkago.TopicAuthorizationFailed, kafkago.ClusterAuthorizationFailed:
-			return bridge.Fatal(k.failed("create the bridge's own topic "+o.topic, e),
-				"Grant the bridge's user Create, Describe, Read, Write and Delete on topics with the prefix "+ownPrefix+".")
+			return bridge.Fatal(k.failed("create the bridge's own topic "+o.topic, e), ownGrant)
 		case kafkago.InvalidReplicationFactor, kafkago.PolicyViolation, kafkago.InvalidConfiguration:
 			return bridge.Fatal(k.failed("create the bridge's own topic "+o.topic, fmt.Errorf("%w: %s", e, bridge.Printable(t.ErrorMessage, 200))),
 				"Create it by hand as the cluster wants it, with one partition, cleanup.policy=delete and retention.ms=-1.")
@@ -115,7 +124,7 @@ func (o *ownLog) leader(ctx context.Context) (k *conn, err error) {
 	deadline := time.Now().Add(o.cluster.system.config.RequestTimeout)
 	for {
 		if o.layout == nil {
-			o.layout, err = o.cluster.look(ctx, o.topic)
+			o.layout, err = o.look(ctx)
 		}
 		if err == nil {
 			if k, err = o.cluster.leader(ctx, o.layout, o.topic, 0); err == nil {

@@ -193,18 +193,21 @@ func (s *sender) answerOf(p *partition) *produceResult {
 func (s *sender) again(ctx context.Context, parts []*partition, cause error) error {
 	patience := 2 * s.cluster.system.config.RequestTimeout
 	var names []string
+	var longest time.Duration
 	for _, p := range parts {
 		if stopping(cause) {
 			return s.about(p, cause)
 		}
-		if tried := time.Since(p.since); tried > patience {
+		tried := time.Since(p.since)
+		if tried > patience {
 			return s.about(p, fmt.Errorf("no progress for %s: %w", tried.Round(time.Millisecond), cause))
 		}
+		longest = max(longest, tried)
 		if !slices.Contains(names, p.topic.name) {
 			names = append(names, p.topic.name)
 		}
 	}
-	if !pause(ctx, retryPause) {
+	if !pause(ctx, min(max(longest/4, leastPause), mostPause)) {
 		return context.Cause(ctx)
 	}
 	found, err := s.cluster.look(ctx, names...)
@@ -220,8 +223,12 @@ func (s *sender) again(ctx context.Context, parts []*partition, cause error) err
 	return s.relist(parts, found)
 }
 
-// retryPause is how long a sender waits before it sends a batch again.
-const retryPause = 50 * time.Millisecond
+// How long a sender waits before it sends a batch again: the longer, the longer the
+// batch has been tried.
+const (
+	leastPause = 20 * time.Millisecond
+	mostPause  = 500 * time.Millisecond
+)
 
 // relist puts batches back to what is ready, for the leaders that were found.
 func (s *sender) relist(parts []*partition, found *layout) error {

@@ -264,7 +264,7 @@ func (s *source) settle(receipts []bridge.Receipt) {
 		seq := receipts[i].Seq
 		if n := seq >> ticketBits; n < uint64(len(s.parts)) {
 			p := s.parts[n]
-			p.window.done(seq & (1<<ticketBits - 1))
+			p.window.Done(seq & (1<<ticketBits - 1))
 			s.mayMove(p)
 		}
 	}
@@ -323,7 +323,7 @@ func (s *source) mark(p *part) mark {
 	if newest, moved := p.window.settle(); moved {
 		floor = newest + 1
 	}
-	if p.window.len() == 0 {
+	if p.window.Len() == 0 {
 		floor = p.scanned
 	}
 	p.early = above(p.early, floor)

@@ -3,16 +3,18 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// How often a lane looks whether its topics are what they were; asking about all
-// topics of a cluster is dearer.
+// watchEvery is how often a lane looks whether its topics are what they were, and
+// manyNames of how many topics it asks more rarely.
 const (
-	watchOne  = 3 * time.Second
-	watchMany = 15 * time.Second
+	watchEvery = 3 * time.Second
+	manyNames  = 10
 )
 
 // watch ends the lane when partitions have been added to one of its topics, since
@@ -23,11 +25,8 @@ func (l *lane) watch(ctx context.Context) {
 	o := l.sink.opener
 	c := newCluster(o.system)
 	defer c.close()
-	every, names := watchMany, []string(nil)
-	if t := l.sink.target.only; t != nil {
-		every, names = watchOne, []string{t.name}
-	}
-	for pause(ctx, every) {
+	names := slices.Collect(maps.Keys(l.byName))
+	for pause(ctx, watchEvery*time.Duration(1+len(names)/manyNames)) {
 		found, err := c.look(ctx, names...)
 		if err != nil {
 			continue // whoever sends finds out as well, and deals with it

@@ -255,6 +255,7 @@ func TestAnyMessageComesBack(t *testing.T) {
 			c := decoder{}
 			rapid.Check(t, func(t *rapid.T) {
 				m := genMessage().Draw(t, "message")
+				m.Via = rapid.SampledFrom([]string{"", "b/r c/back"}).Draw(t, "via")
 				frames, err := e.append(nil, &m)
 				if bridge.ReasonOf(err) == bridge.ReasonName && len(m.Address.Name) > 255 {
 					return
@@ -268,6 +269,9 @@ func TestAnyMessageComesBack(t *testing.T) {
 				c.decode(d, 7, &got)
 				if err := same(&m, &got.Message); err != nil {
 					t.Fatal(err)
+				}
+				if want := m.AppendVia(e.relay); got.Via != want {
+					t.Fatalf("via %q, want %q", got.Via, want)
 				}
 			})
 		})

@@ -45,6 +45,7 @@ func drawMessage(t *rapid.T) bridge.Message {
 		Address: bridge.Address{Space: string(octets.Draw(t, "space")), Name: string(octets.Draw(t, "name")), Partition: int32(rapid.IntRange(0, 9).Draw(t, "partition"))},
 		Origin:  bridge.Origin{Stream: &bridge.Stream{System: "x", Cluster: string(octets.Draw(t, "cluster")), Name: "q", Incarnation: "1", Replayable: rapid.Bool().Draw(t, "replayable")}, Offset: rapid.Uint64().Draw(t, "offset")},
 	}
+	m.Via = rapid.SampledFrom([]string{"", "b/r", "b/r c/back"}).Draw(t, "via")
 	if rapid.Bool().Draw(t, "body?") {
 		m.Body = append([]byte{}, octets.Draw(t, "body")...)
 	}

@@ -261,12 +261,13 @@ func (o *origin) finish(cmd *cobra.Command, file string, d *draft.Draft) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return failure{err}
 	}
-	out := cmd.OutOrStdout()
-	_, err = fmt.Fprintf(out, "Wrote %s: %d relays; %d things have none, the file says why.\n", file, d.Relays, d.Left)
+	var next strings.Builder
+	fmt.Fprintf(&next, "Wrote %s: %d relays; %d things have none, the file says why.\n", file, d.Relays, d.Left)
 	for _, name := range o.names {
-		_, err = fmt.Fprintf(out, "Set %s in the environment: no password was written.\n", name)
+		fmt.Fprintf(&next, "Set %s in the environment: no password was written.\n", name)
 	}
-	if _, err = fmt.Fprintf(out, "Read it, then: crossfade plan -c %s\n", file); err != nil {
+	fmt.Fprintf(&next, "Read it, then: crossfade plan -c %s\n", file)
+	if _, err := io.WriteString(cmd.OutOrStdout(), next.String()); err != nil {
 		return failure{err}
 	}
 	return nil
