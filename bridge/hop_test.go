@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,5 +143,34 @@ func TestSecretsHide(t *testing.T) {
 	}
 	if Secret("").String() != "" {
 		t.Error("an empty secret looks set")
+	}
+}
+
+// What a Carry keeps from the message before is not found in the next one.
+func TestCarryOfManyMessages(t *testing.T) {
+	a := &Stream{System: "kafka", Cluster: "c", Name: "a/b", Incarnation: "1", Replayable: true}
+	b := &Stream{System: "kafka", Cluster: "c", Name: "a/b", Incarnation: "2"}
+	var msgs []Message
+	for _, stream := range []*Stream{a, a, b, nil, b, a} {
+		for _, address := range []Address{{}, {Name: "x", Partition: 1}, {Name: "x", Partition: 2}, {Space: "x"}, {Space: "x"}} {
+			msgs = append(msgs, Message{Address: address, Origin: Origin{Stream: stream, Shard: int32(len(msgs) % 3), Offset: uint64(len(msgs))}})
+		}
+	}
+	pairs := func(c *Carry, m *Message) (all []string) {
+		c.Reset()
+		c.Message(m, "r", &Native{})
+		c.Each(func(name string, v []byte) { all = append(all, name+"="+string(v)) })
+		return all
+	}
+	var kept Carry
+	for i := range msgs {
+		var fresh Carry
+		got, want := pairs(&kept, &msgs[i]), pairs(&fresh, &msgs[i])
+		if !slices.Equal(got, want) {
+			t.Errorf("message %d: %q, want %q", i, got, want)
+		}
+		if o := msgs[i].Origin; o.Stream != nil && !slices.Contains(got, HopOrigin+"="+o.String()) {
+			t.Errorf("message %d: %q has no origin %s", i, got, o)
+		}
 	}
 }
