@@ -37,7 +37,7 @@ QUIETER = grep --line-buffered -Ev '^=== (RUN|PAUSE|CONT|NAME)'
 
 test: ## everything: unit, conformance, planted mistakes, stories at reduced size
 	$(WITH_BROKERS); \
-	$(GO) test -shuffle=on -timeout 10m $(UNIT); \
+	$(GO) test -shuffle=on -timeout 15m $(UNIT); \
 	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
 	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
 	$(GO) test -count=1 -timeout 25m -v $(STORIES) | $(QUIETER)
@@ -46,7 +46,7 @@ unit: ## the tests that need no broker of their own
 	$(GO) test -short -shuffle=on $(UNIT)
 
 race: ## unit tests under the race detector
-	$(GO) test -race -short -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
+	$(GO) test -race -short -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/kafka/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
 
 e2e: ## the stories; FULL=1 for the sizes that the promises name, RUN=pattern for some
 	$(GO) test -count=1 -timeout 6h -v -run '$(or $(RUN),.)' $(STORIES) | $(QUIETER)

@@ -10,15 +10,14 @@ const hexDigits = "0123456789ABCDEF"
 // AppendEscaped appends s with every octet that safe refuses written as %XX.
 // '%' itself is always escaped, so the encoding is injective for any safe.
 func AppendEscaped(dst []byte, s string, safe func(byte) bool) []byte {
+	from := 0 // what follows it, up to i, is as it is
 	for i := range len(s) {
-		c := s[i]
-		if c != '%' && safe(c) {
-			dst = append(dst, c)
-			continue
+		if c := s[i]; c == '%' || !safe(c) {
+			dst = append(append(dst, s[from:i]...), '%', hexDigits[c>>4], hexDigits[c&15])
+			from = i + 1
 		}
-		dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
 	}
-	return dst
+	return append(dst, s[from:]...)
 }
 
 // Unescape is the inverse of AppendEscaped for every safe. It refuses what

@@ -42,6 +42,12 @@ func IsHop(name string) bool {
 type Carry struct {
 	buf   []byte
 	spans []span
+
+	// What many messages in a row have in common is written once.
+	stream    *Stream
+	origin    []byte // the origins' text for stream, up to the shard
+	address   Address
+	addressed []byte // address, as it is carried; empty before the first
 }
 
 type span struct {
@@ -87,7 +93,10 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 	}
 	if m.Origin.Stream != nil {
 		from := len(c.buf)
-		c.buf = m.Origin.AppendText(c.buf)
+		if c.stream != m.Origin.Stream { // it never changes, and this keeps it from being another
+			c.stream, c.origin = m.Origin.Stream, m.Origin.Stream.appendText(c.origin[:0])
+		}
+		c.buf = m.Origin.appendPosition(append(c.buf, c.origin...))
 		c.add(HopOrigin, from)
 	}
 	from := len(c.buf)
@@ -99,7 +108,7 @@ func (c *Carry) Message(m *Message, relay string, n *Native) {
 		c.add(HopVia, from)
 	}
 	if n.Address == nil || !n.Address(m) {
-		c.address(m.Address)
+		c.place(m.Address)
 	}
 	if !m.Time.IsZero() && (n.Time == nil || !n.Time(m)) {
 		from = len(c.buf)
@@ -137,13 +146,16 @@ func parseTime(s string) (time.Time, error) {
 	return time.Unix(sec, ns), nil
 }
 
-func (c *Carry) address(a Address) {
+func (c *Carry) place(a Address) {
+	if len(c.addressed) == 0 || c.address != a {
+		b := AppendEscaped(c.addressed[:0], a.Space, originSafe)
+		b = append(b, '/')
+		b = AppendEscaped(b, a.Name, originSafe)
+		b = append(b, '/')
+		c.address, c.addressed = a, strconv.AppendInt(b, int64(a.Partition), 10)
+	}
 	from := len(c.buf)
-	c.buf = AppendEscaped(c.buf, a.Space, originSafe)
-	c.buf = append(c.buf, '/')
-	c.buf = AppendEscaped(c.buf, a.Name, originSafe)
-	c.buf = append(c.buf, '/')
-	c.buf = strconv.AppendInt(c.buf, int64(a.Partition), 10)
+	c.buf = append(c.buf, c.addressed...)
 	c.add(HopAddress, from)
 }
 

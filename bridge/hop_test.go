@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,43 +55,43 @@ func drawMessage(t *rapid.T) Message {
 
 // What a target cannot carry natively comes back whole from the hop headers,
 // whichever part that is, headers at their places. // I3
-func TestCarryAndRestoreAreInverse(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := drawMessage(t)
-		nativeHeader := make(map[*Header]bool)
-		for i := range m.Headers {
-			nativeHeader[&m.Headers[i]] = rapid.Bool().Draw(t, "native header")
-		}
-		nativeProps := rapid.Bool().Draw(t, "native properties")
-		n := &Native{
-			Header:   func(h *Header) bool { return nativeHeader[h] },
-			Property: func(*Property) bool { return nativeProps },
-		}
-		var c Carry
-		c.Message(&m, "bridge/relay", n)
+func TestCarryAndRestoreAreInverse(t *testing.T) { rapid.Check(t, carryAndRestore) }
 
-		got := Message{Body: []byte{}} // what the target carried by itself
-		for i := range m.Headers {
-			if nativeHeader[&m.Headers[i]] {
-				got.Headers = append(got.Headers, m.Headers[i])
-			}
+func carryAndRestore(t *rapid.T) {
+	m := drawMessage(t)
+	nativeHeader := make(map[*Header]bool)
+	for i := range m.Headers {
+		nativeHeader[&m.Headers[i]] = rapid.Bool().Draw(t, "native header")
+	}
+	nativeProps := rapid.Bool().Draw(t, "native properties")
+	n := &Native{
+		Header:   func(h *Header) bool { return nativeHeader[h] },
+		Property: func(*Property) bool { return nativeProps },
+	}
+	var c Carry
+	c.Message(&m, "bridge/relay", n)
+
+	got := Message{Body: []byte{}} // what the target carried by itself
+	for i := range m.Headers {
+		if nativeHeader[&m.Headers[i]] {
+			got.Headers = append(got.Headers, m.Headers[i])
 		}
-		if nativeProps {
-			got.Properties = m.Properties
+	}
+	if nativeProps {
+		got.Properties = m.Properties
+	}
+	c.Each(func(name string, value []byte) {
+		if !IsHop(name) {
+			t.Fatalf("%q is not a hop header", name)
 		}
-		c.Each(func(name string, value []byte) {
-			if !IsHop(name) {
-				t.Fatalf("%q is not a hop header", name)
-			}
-			if err := got.Restore(name, string(value)); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		})
-		m.Via = m.AppendVia("bridge/relay")
-		if !reflect.DeepEqual(got, m) {
-			t.Fatalf("got  %+v\nwant %+v", got, m)
+		if err := got.Restore(name, string(value)); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
 	})
+	m.Via = m.AppendVia("bridge/relay")
+	if !reflect.DeepEqual(got, m) {
+		t.Fatalf("got  %+v\nwant %+v", got, m)
+	}
 }
 
 // Via tells apart names that begin or end alike.
@@ -142,5 +143,34 @@ func TestSecretsHide(t *testing.T) {
 	}
 	if Secret("").String() != "" {
 		t.Error("an empty secret looks set")
+	}
+}
+
+// What a Carry keeps from the message before is not found in the next one.
+func TestCarryOfManyMessages(t *testing.T) {
+	a := &Stream{System: "kafka", Cluster: "c", Name: "a/b", Incarnation: "1", Replayable: true}
+	b := &Stream{System: "kafka", Cluster: "c", Name: "a/b", Incarnation: "2"}
+	var msgs []Message
+	for _, stream := range []*Stream{a, a, b, nil, b, a} {
+		for _, address := range []Address{{}, {Name: "x", Partition: 1}, {Name: "x", Partition: 2}, {Space: "x"}, {Space: "x"}} {
+			msgs = append(msgs, Message{Address: address, Origin: Origin{Stream: stream, Shard: int32(len(msgs) % 3), Offset: uint64(len(msgs))}})
+		}
+	}
+	pairs := func(c *Carry, m *Message) (all []string) {
+		c.Reset()
+		c.Message(m, "r", &Native{})
+		c.Each(func(name string, v []byte) { all = append(all, name+"="+string(v)) })
+		return all
+	}
+	var kept Carry
+	for i := range msgs {
+		var fresh Carry
+		got, want := pairs(&kept, &msgs[i]), pairs(&fresh, &msgs[i])
+		if !slices.Equal(got, want) {
+			t.Errorf("message %d: %q, want %q", i, got, want)
+		}
+		if o := msgs[i].Origin; o.Stream != nil && !slices.Contains(got, HopOrigin+"="+o.String()) {
+			t.Errorf("message %d: %q has no origin %s", i, got, o)
+		}
 	}
 }

@@ -99,18 +99,27 @@ func (o Origin) String() string { return string(o.AppendText(nil)) }
 
 // AppendText is String, appended to dst; nothing for the zero Origin.
 func (o Origin) AppendText(dst []byte) []byte {
-	s := o.Stream
-	if s == nil {
+	if o.Stream == nil {
 		return dst
 	}
+	return o.appendPosition(o.Stream.appendText(dst))
+}
+
+// appendText is the part of an origin's text that all of the stream have.
+func (s *Stream) appendText(dst []byte) []byte {
 	for _, p := range [...]string{s.System, s.Cluster, s.Name, s.Incarnation} {
 		dst = AppendEscaped(dst, p, originSafe)
 		dst = append(dst, '/')
 	}
+	return dst
+}
+
+// appendPosition is the rest of it.
+func (o Origin) appendPosition(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(o.Shard), 10)
 	dst = append(dst, '/')
 	dst = strconv.AppendUint(dst, o.Offset, 10)
-	if !s.Replayable {
+	if !o.Stream.Replayable {
 		dst = append(dst, '?')
 	}
 	return dst

@@ -96,13 +96,13 @@ func (c *Claim) flaw(line bridge.Mapping) string {
 	return ""
 }
 
-// DiffersBut is Differs, but for what places on the way are said to change: a queue
-// that gives a point in time at which messages expire gives it to those that had a
-// time to live only.
+// DiffersBut is Differs, but for what places on the way are said to change: one that
+// gives both a time to live and a point in time at which messages expire makes the one
+// of the other.
 func DiffersBut(want, got *bridge.Message, gives ...[]bridge.Mapping) string {
 	for _, lines := range gives {
 		_, ttl := want.Property(bridge.KindExpiration)
-		if ttl && want.Expires.IsZero() && has(lines, bridge.FieldExpiration) {
+		if ttl && want.Expires.IsZero() && has(lines, bridge.FieldTTL) && has(lines, bridge.FieldExpiration) {
 			begun := *want
 			begun.Expires = got.Expires
 			want = &begun

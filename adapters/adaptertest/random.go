@@ -159,7 +159,7 @@ func Differs(a, b *bridge.Message) string {
 	switch {
 	case a.Key != b.Key:
 		return fmt.Sprintf("key %q and %q", a.Key, b.Key)
-	case a.ID != b.ID:
+	case a.ID != b.ID && (!a.ID.IsZero() || !b.ID.IsZero()): // without a value there is none
 		return fmt.Sprintf("id %+v and %+v", a.ID, b.ID)
 	case a.Address != b.Address:
 		return fmt.Sprintf("address %+v and %+v", a.Address, b.Address)

@@ -77,7 +77,16 @@
 // not known. What survives a failed pipeline is a prefix of each partition.
 //
 // Recall reads each partition backwards from its end and takes what has this
-// relay's crossfade-relay header.
+// relay's crossfade-relay header. What compaction took away is not there, and sent
+// again it would stand behind newer messages of its key: a topic that is compacted
+// within an hour (min.compaction.lag.ms) is refused, unless accept: [compacted] is
+// written.
+//
+// A message that a leader refuses ends its lane with everything in front of it
+// settled; one that is larger than the topic takes is refused before it is sent, where
+// the topic's settings may be seen. A lane looks every few seconds whether partitions
+// were added to its topics, whereupon the relay routes anew, or one was deleted and
+// made again.
 //
 // # Mapping
 //

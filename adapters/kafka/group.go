@@ -47,7 +47,7 @@ var errLost = errors.New("the group has given this session up: it was silent for
 // errNoTap says that another member has the tap.
 var errNoTap = errors.New("another process runs it; standing by")
 
-// place gives the member's ID and the generation, which every request that changes
+// current gives the member's ID and the generation, which every request that changes
 // something names, and a channel that is closed when the generation is over.
 func (m *member) current() (id string, generation int32, over <-chan struct{}) {
 	m.mu.Lock()
@@ -174,7 +174,7 @@ func (m *member) beat(ctx context.Context) error {
 	}
 }
 
-// over waits until the generation is over, since a request was answered that another
+// await waits until the generation is over, since a request was answered that another
 // one is being agreed on.
 func (m *member) await(ctx context.Context, over <-chan struct{}, ended <-chan struct{}) error {
 	select {

@@ -145,7 +145,7 @@ func benchmarkSink(b *testing.B, s *system, c SinkConfig) {
 
 // benchMessages makes messages with a body of 200 octets over 10,000 keys.
 func benchMessages(n int) []*bridge.Message {
-	stream := &bridge.Stream{System: Kind, Cluster: "c", Name: "from", Replayable: true}
+	stream := &bridge.Stream{System: Kind, Cluster: "MkU3OEVBNTcwNTJENDM2Qg", Name: "from", Incarnation: "Xq3yVdRFQ1u1T0b7mBfJhA", Replayable: true}
 	msgs := make([]*bridge.Message, n)
 	for i := range msgs {
 		body := make([]byte, 200)

@@ -112,6 +112,8 @@
 //	            Description), in crossfade-headers
 //	Properties  crossfade-property; a core source has reply-to from the reply subject
 //	Time        crossfade-time; of messages that no hop wrote, the server's
+//	Expires     crossfade-expires; of messages that no hop wrote, what Nats-TTL says
+//	            in a stream that allows it, counted from the delivery
 //	Origin      cluster, stream, creation time, 0, sequence
 //
 // A message whose crossfade- headers cannot be read keeps them among its Headers. The

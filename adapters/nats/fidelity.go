@@ -67,7 +67,9 @@ func given(core bool) []bridge.Mapping {
 	if core {
 		lines = append(lines, bridge.Mapping{Field: bridge.FieldReplyTo, Note: "the reply subject"})
 	} else {
-		lines = append(lines, bridge.Mapping{Field: bridge.FieldTime, Note: "the server's, of its arrival"})
+		lines = append(lines,
+			bridge.Mapping{Field: bridge.FieldTime, Note: "the server's, of its arrival"},
+			bridge.Mapping{Field: bridge.FieldExpiration, Note: "Nats-TTL where the stream allows it, counted from the delivery"})
 	}
 	return append(lines,
 		bridge.Mapping{Field: bridge.FieldHeaderText},

@@ -125,7 +125,7 @@ func TestGivesAsDeclared(t *testing.T) {
 		lines := given(core)
 		found := map[bridge.Field]bool{}
 		for _, m := range []*nats.Msg{
-			{Subject: "s", Reply: "back", Data: []byte("b"), Header: nats.Header{"a": {"1", "2"}, "Nats-Msg-Id": {"7"}, "\xff": {"é \xfe"}}},
+			{Subject: "s", Reply: "back", Data: []byte("b"), Header: nats.Header{"a": {"1", "2"}, "Nats-Msg-Id": {"7"}, "Nats-TTL": {"1h"}, "\xff": {"é \xfe"}}},
 			{Subject: "s"},
 		} {
 			var got bridge.Delivery
@@ -133,6 +133,7 @@ func TestGivesAsDeclared(t *testing.T) {
 				(&coreSource{}).deliver(m, &got)
 			} else {
 				decode(m, position{stream: 1, time: 5}, nil, &got.Message)
+				expire(&got.Message, m.Header, time.Now())
 			}
 			maps.Copy(found, adaptertest.Found(&got.Message))
 		}

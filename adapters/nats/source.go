@@ -266,6 +266,9 @@ func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err e
 		if receipt, fresh := s.receipt(pos); fresh {
 			d := &into[n]
 			decode(m, pos, s.stream, &d.Message)
+			if s.info.Config.AllowMsgTTL && len(m.Header) > 0 {
+				expire(&d.Message, m.Header, time.Now())
+			}
 			d.Redelivered, d.Receipt = false, receipt
 			if n++; n == len(into) {
 				break

@@ -183,7 +183,7 @@ func comment(b *strings.Builder, begin, text string) {
 	for _, w := range strings.Fields(bridge.Printable(text, 1000)) {
 		if !empty && len(line)+len(w) > 82 {
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
-			line, empty = strings.ReplaceAll(begin, "-", " "), true
+			line = strings.ReplaceAll(begin, "-", " ")
 		}
 		line, empty = line+w+" ", false
 	}

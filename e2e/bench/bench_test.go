@@ -191,10 +191,11 @@ func TestMemory(t *testing.T) {
 // Every route and every contestant, with real brokers, at a size that says
 // nothing about speed.
 func TestRoutes(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	t.Setenv("CROSSFADE_TEST_AMQP", private.RabbitMQ(t))
 	t.Setenv("CROSSFADE_TEST_NATS", private.NATS(t))
+	t.Setenv("CROSSFADE_TEST_KAFKA", private.Kafka(t))
 	var out, progress bytes.Buffer
 	s := settings{messages: 3000, memory: 1, rounds: 1, only: strings.Join(routeNames(), ","), out: &progress}
 	if err := s.run(ctx, &out); err != nil {

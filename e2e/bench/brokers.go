@@ -5,33 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/crossfade-mq/crossfade/adapters/kafka"
 	"github.com/crossfade-mq/crossfade/adapters/nats"
 	"github.com/crossfade-mq/crossfade/adapters/rabbitmq"
 	"github.com/crossfade-mq/crossfade/bridge"
 	private "github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
-// Brokers are the addresses of the two systems.
+// Brokers are the addresses of the systems.
 type brokers struct {
-	amqp, nats string
-	started    []*private.Server
-	rounds     int
+	amqp, nats, kafka string
+	started           []*private.Server
+	rounds            int
 }
 
-// openBrokers takes the addresses from the environment, and starts what it does
-// not name, for as long as this process lives.
-func openBrokers() (*brokers, error) {
-	b := &brokers{amqp: os.Getenv("CROSSFADE_TEST_AMQP"), nats: os.Getenv("CROSSFADE_TEST_NATS")}
+// openBrokers takes the addresses of what some routes need from the environment, and
+// starts what it does not name, for as long as this process lives.
+func openBrokers(wanted func(string) bool) (*brokers, error) {
+	b := &brokers{amqp: os.Getenv("CROSSFADE_TEST_AMQP"), nats: os.Getenv("CROSSFADE_TEST_NATS"), kafka: os.Getenv("CROSSFADE_TEST_KAFKA")}
 	for _, s := range []struct {
 		url  *string
 		kind private.Kind
-	}{{&b.amqp, private.KindRabbitMQ}, {&b.nats, private.KindNATS}} {
-		if *s.url != "" {
+		of   string // is in the names of its routes
+	}{
+		{&b.amqp, private.KindRabbitMQ, "quorum"}, {&b.amqp, private.KindRabbitMQ, "classic"},
+		{&b.nats, private.KindNATS, "jetstream"}, {&b.kafka, private.KindKafka, "kafka"},
+	} {
+		if *s.url != "" || !slices.ContainsFunc(routeNames(), func(r string) bool { return wanted(r) && strings.Contains(r, s.of) }) {
 			continue
 		}
 		server, err := private.StartForProcess(s.kind)
@@ -62,38 +69,77 @@ func (b *brokers) unique() string {
 
 // forget removes what a relay of that bridge keeps at the brokers.
 func (b *brokers) forget(ctx context.Context, run string) error {
-	return removeStreams(ctx, b.nats, run)
+	var err error
+	if b.nats != "" {
+		err = removeStreams(ctx, b.nats, run)
+	}
+	if b.kafka != "" {
+		err = errors.Join(err, removeFromKafka(ctx, b.kafka, run))
+	}
+	return err
 }
 
 // openers are the two ends of a relay, made as the configuration makes them.
 func openers(j job) (bridge.SourceOpener, bridge.SinkOpener, error) {
-	rabbit, err := rabbitmq.Adapter().System("rabbitmq", settingsOf("url: %q", j.AMQP))
-	if err != nil {
-		return nil, nil, err
-	}
-	stream, err := nats.Adapter().System("nats", settingsOf("url: %q", j.NATS))
-	if err != nil {
-		return nil, nil, err
-	}
 	id := bridge.Identity{Bridge: j.Bridge, Relay: j.Relay}
-	switch j.Route {
-	case "quorum-jetstream":
-		source, err := rabbit.Source(id, settingsOf("{queue: %q, competes: true}", j.From))
-		if err != nil {
-			return nil, nil, err
-		}
-		sink, err := stream.Sink(id, settingsOf("{stream: %q, subject: %q}", j.To, j.To+".{address}"))
-		return source, sink, err
-	case "jetstream-quorum", "jetstream-classic":
-		source, err := stream.Source(id, settingsOf("stream: %q", j.From))
-		if err != nil {
-			return nil, nil, err
-		}
-		kind := j.Route[len("jetstream-"):]
-		sink, err := rabbit.Sink(id, settingsOf("{queue: %q, type: %s}", j.To, kind))
-		return source, sink, err
+	from, to, _ := strings.Cut(j.Route, "-")
+	source, err := sourceOpener(j, from, id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil, nil, fmt.Errorf("there is no route %q", j.Route)
+	sink, err := sinkOpener(j, from, to, id)
+	return source, sink, err
+}
+
+// system is the system at an end of a route.
+func system(j job, end string) (bridge.System, error) {
+	switch end {
+	case "kafka":
+		seed, err := seedOf(j.Kafka)
+		if err != nil {
+			return nil, err
+		}
+		return kafka.Adapter().System("kafka", settingsOf("brokers: [%q]", seed))
+	case "jetstream":
+		return nats.Adapter().System("nats", settingsOf("url: %q", j.NATS))
+	}
+	return rabbitmq.Adapter().System("rabbitmq", settingsOf("url: %q", j.AMQP))
+}
+
+func sourceOpener(j job, from string, id bridge.Identity) (bridge.SourceOpener, error) {
+	s, err := system(j, from)
+	if err != nil {
+		return nil, err
+	}
+	switch from {
+	case "kafka":
+		return s.Source(id, settingsOf("topics: [%q]", j.From))
+	case "jetstream":
+		return s.Source(id, settingsOf("stream: %q", j.From))
+	case "quorum":
+		return s.Source(id, settingsOf("{queue: %q, competes: true}", j.From))
+	}
+	return nil, fmt.Errorf("there is no route from %q", from)
+}
+
+func sinkOpener(j job, from, to string, id bridge.Identity) (bridge.SinkOpener, error) {
+	s, err := system(j, to)
+	if err != nil {
+		return nil, err
+	}
+	switch to {
+	case "kafka":
+		return s.Sink(id, settingsOf("topic: %q", j.To))
+	case "jetstream":
+		subject := j.To + ".{address}"
+		if from == "kafka" {
+			subject = j.To + ".{key}" // its address is the topic
+		}
+		return s.Sink(id, settingsOf("{stream: %q, subject: %q}", j.To, subject))
+	case "quorum", "classic":
+		return s.Sink(id, settingsOf("{queue: %q, type: %s}", j.To, to))
+	}
+	return nil, fmt.Errorf("there is no route to %q", to)
 }
 
 // settingsOf decodes a line of YAML, as the configuration decodes a block.

@@ -22,6 +22,7 @@ const jobVariable = "CROSSFADE_BENCH_JOB"
 type job struct {
 	Contestant string
 	AMQP, NATS string // addresses
+	Kafka      string // likewise
 	Bridge     string // names everything that a relay makes at the brokers
 	Relay      string
 	Route      string

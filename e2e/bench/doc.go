@@ -22,10 +22,24 @@
 // the contiguous prefix of what is confirmed is settled, and acknowledged with one
 // acknowledgement for many. It carries body and ID, and nothing else: no address,
 // no origin, no headers; it knows of no repeats, no reconnecting and no counts,
-// and it does not survive a failure without duplicates.
+// and it does not survive a failure without duplicates. Where Kafka is at an end it
+// uses franz-go, which Crossfade does not, with its defaults but for compression:
+// there is none, nor does Crossfade compress unless told to. From Kafka to Kafka it
+// settles by the poll and commits as often as it can; the idempotent producer keeps the
+// order.
+//
+// "codec loop" is the least there is from Kafka to Kafka at all: no client, but
+// requests on three connections, and records whose octets go from one batch into
+// another, at most one of a partition in flight, with a sequence, and the offsets
+// committed. Crossfade's own codec is not exported, and is not for this: the loop has
+// as much of one as it needs, in the same manner (no allocation for a record, sums
+// checked and made), so what is beside it is what the codec leaves to be paid for: IDs,
+// headers, dedupe, windows, counts. Its requests are of package kmsg. It knows one
+// broker, which leads all partitions.
 //
 // "crossfade" is bridge/relay with the adapters and settings of the shipped
-// binary, so with IDs, dedupe, fences, counts and the headers of a hop.
+// binary, so with IDs, dedupe, fences, counts and the headers of a hop. From Kafka the
+// ID is that of a header, as a relay would be told to read it.
 //
 // # What is measured
 //

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // ackEvery is the largest number of messages that one acknowledgement of the loop
@@ -41,24 +42,60 @@ func settle[C, A any](n int, window <-chan sent[C, A], confirmed func(C) error, 
 
 // loopContestant copies with the client libraries, as its route says.
 func loopContestant(ctx context.Context, j job, w *watch) error {
-	conn, err := amqp.Dial(j.AMQP)
-	if err != nil {
-		return err
+	switch j.Route {
+	case "kafka-kafka":
+		return withKafka(j.Kafka, func(client *kgo.Client) error { return kafkaToKafka(ctx, j, w, client) }, consuming(j)...)
+	case "kafka-jetstream":
+		return withKafka(j.Kafka, func(client *kgo.Client) error {
+			return withJetStream(j.NATS, func(_ *nats.Conn, js jetstream.JetStream) error {
+				return fromKafka(ctx, j, w, client, func(r *kgo.Record) (jetstream.PubAckFuture, error) {
+					id, err := kafkaID(r)
+					if err != nil {
+						return nil, err
+					}
+					return toJetStream(js, j.To, string(r.Key), id, r.Value)
+				}, func(f jetstream.PubAckFuture) error { return confirmed(ctx, f) })
+			})
+		}, consuming(j)...)
+	case "jetstream-kafka":
+		return withKafka(j.Kafka, func(client *kgo.Client) error {
+			return withJetStream(j.NATS, func(nc *nats.Conn, js jetstream.JetStream) error {
+				return fromJetStream(ctx, j, w, nc, js, func(m jetstream.Msg) (*produced, error) {
+					return produce(ctx, client, j.To, m.Subject(), m.Headers().Get(msgID), m.Data()), nil
+				}, func(p *produced) error { return p.wait(ctx) })
+			})
+		})
 	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		return err
+	return withChannel(j.AMQP, func(ch *amqp.Channel) error { return rabbitLoop(ctx, j, w, ch) })
+}
+
+// rabbitLoop is the loop of a route with RabbitMQ at one end.
+func rabbitLoop(ctx context.Context, j job, w *watch, ch *amqp.Channel) error {
+	if j.Route == "quorum-kafka" {
+		return withKafka(j.Kafka, func(client *kgo.Client) error {
+			return fromRabbit(ctx, j, w, ch, func(d *amqp.Delivery) (*produced, error) {
+				return produce(ctx, client, j.To, d.RoutingKey, d.MessageId, d.Body), nil
+			}, func(p *produced) error { return p.wait(ctx) })
+		})
 	}
 	return withJetStream(j.NATS, func(nc *nats.Conn, js jetstream.JetStream) error {
 		if j.Route == "quorum-jetstream" {
-			return rabbitToJetStream(ctx, j, w, ch, js)
+			return fromRabbit(ctx, j, w, ch, func(d *amqp.Delivery) (jetstream.PubAckFuture, error) {
+				return toJetStream(js, j.To, d.RoutingKey, d.MessageId, d.Body)
+			}, func(f jetstream.PubAckFuture) error { return confirmed(ctx, f) })
 		}
 		return jetStreamToRabbit(ctx, j, w, nc, js, ch)
 	})
 }
 
-func rabbitToJetStream(ctx context.Context, j job, w *watch, ch *amqp.Channel, js jetstream.JetStream) error {
+func toJetStream(js jetstream.JetStream, stream, key, id string, body []byte) (jetstream.PubAckFuture, error) {
+	m := &nats.Msg{Subject: stream + "." + key, Header: nats.Header{msgID: {id}}, Data: body}
+	return js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
+}
+
+// fromRabbit copies what publish sends on, in order, and acknowledges what is
+// confirmed.
+func fromRabbit[C any](ctx context.Context, j job, w *watch, ch *amqp.Channel, publish func(*amqp.Delivery) (C, error), confirmed func(C) error) error {
 	if err := ch.Qos(2*inFlight, 0, false); err != nil {
 		return err
 	}
@@ -66,12 +103,10 @@ func rabbitToJetStream(ctx context.Context, j job, w *watch, ch *amqp.Channel, j
 	if err != nil {
 		return err
 	}
-	window := make(chan sent[jetstream.PubAckFuture, uint64], inFlight)
+	window := make(chan sent[C, uint64], inFlight)
 	settled := make(chan error, 1)
 	go func() {
-		settled <- settle(j.Messages, window,
-			func(f jetstream.PubAckFuture) error { return confirmed(ctx, f) },
-			func(tag uint64) error { return ch.Ack(tag, true) })
+		settled <- settle(j.Messages, window, confirmed, func(tag uint64) error { return ch.Ack(tag, true) })
 	}()
 	for range j.Messages {
 		d, ok := <-arrived
@@ -79,13 +114,12 @@ func rabbitToJetStream(ctx context.Context, j job, w *watch, ch *amqp.Channel, j
 			return errors.New("the reading ended")
 		}
 		w.begin()
-		m := &nats.Msg{Subject: j.To + "." + d.RoutingKey, Header: nats.Header{msgID: {d.MessageId}}, Data: d.Body}
-		f, err := js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
+		c, err := publish(&d)
 		if err != nil {
 			return err
 		}
 		select {
-		case window <- sent[jetstream.PubAckFuture, uint64]{f, d.DeliveryTag}:
+		case window <- sent[C, uint64]{c, d.DeliveryTag}:
 		case err := <-settled:
 			return err
 		}
@@ -101,24 +135,31 @@ func jetStreamToRabbit(ctx context.Context, j job, w *watch, nc *nats.Conn, js j
 	if err := ch.Confirm(false); err != nil {
 		return err
 	}
+	return fromJetStream(ctx, j, w, nc, js, func(m jetstream.Msg) (*amqp.DeferredConfirmation, error) {
+		return ch.PublishWithDeferredConfirmWithContext(ctx, "", j.To, false, false, amqp.Publishing{
+			MessageId: m.Headers().Get(msgID), DeliveryMode: amqp.Persistent, Body: m.Data(),
+		})
+	}, func(c *amqp.DeferredConfirmation) error {
+		ok, err := c.WaitContext(ctx)
+		if err == nil && !ok {
+			err = errors.New("the broker refused it, or the channel ended")
+		}
+		return err
+	})
+}
+
+// fromJetStream is fromRabbit for a stream.
+func fromJetStream[C any](ctx context.Context, j job, w *watch, nc *nats.Conn, js jetstream.JetStream, publish func(jetstream.Msg) (C, error), confirmed func(C) error) error {
 	consumer, err := js.CreateConsumer(ctx, j.From, jetstream.ConsumerConfig{
 		Durable: "loop", AckPolicy: jetstream.AckAllPolicy, MaxAckPending: 2 * inFlight,
 	})
 	if err != nil {
 		return err
 	}
-	window := make(chan sent[*amqp.DeferredConfirmation, jetstream.Msg], inFlight)
+	window := make(chan sent[C, jetstream.Msg], inFlight)
 	settled := make(chan error, 1)
 	go func() {
-		settled <- settle(j.Messages, window,
-			func(c *amqp.DeferredConfirmation) error {
-				ok, err := c.WaitContext(ctx)
-				if err == nil && !ok {
-					err = errors.New("the broker refused it, or the channel ended")
-				}
-				return err
-			},
-			func(m jetstream.Msg) error { return m.Ack() })
+		settled <- settle(j.Messages, window, confirmed, func(m jetstream.Msg) error { return m.Ack() })
 	}()
 	failed := make(chan error, 1)
 	taken := 0
@@ -127,9 +168,7 @@ func jetStreamToRabbit(ctx context.Context, j job, w *watch, nc *nats.Conn, js j
 			return
 		}
 		w.begin()
-		c, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", j.To, false, false, amqp.Publishing{
-			MessageId: m.Headers().Get(msgID), DeliveryMode: amqp.Persistent, Body: m.Data(),
-		})
+		c, err := publish(m)
 		if err != nil {
 			select {
 			case failed <- err:
@@ -137,7 +176,7 @@ func jetStreamToRabbit(ctx context.Context, j job, w *watch, nc *nats.Conn, js j
 			}
 			return
 		}
-		window <- sent[*amqp.DeferredConfirmation, jetstream.Msg]{c, m}
+		window <- sent[C, jetstream.Msg]{c, m}
 	}, jetstream.PullMaxMessages(2*inFlight))
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 func contestants() map[string]func(context.Context, job, *watch) error {
 	return map[string]func(context.Context, job, *watch) error{
 		loop:          loopContestant,
+		codecLoop:     codecLoopContestant,
 		crossfade:     crossfadeContestant(nil),
 		crossfadeMany: crossfadeContestant(manyInFlight),
 		memoryOne:     memoryRelay(1, bridge.SurvivesPrefix),
@@ -122,7 +123,7 @@ func (s *settings) measureRoutes(ctx context.Context, wanted func(string) bool) 
 	if !slices.ContainsFunc(routeNames(), wanted) {
 		return nil, nil
 	}
-	b, err := openBrokers()
+	b, err := openBrokers(wanted)
 	if err != nil {
 		return nil, err
 	}

@@ -26,21 +26,25 @@ func (q *rabbitQueue) prefix() string { return "" }
 // idOf is the ID as it was: RabbitMQ makes nothing of it.
 func (q *rabbitQueue) idOf(_, id string) string { return id }
 
-// do calls f with a channel of a connection of its own.
 func (q *rabbitQueue) do(f func(*amqp.Channel) error) error {
-	conn, err := amqp.Dial(q.broker.amqp)
+	if err := withChannel(q.broker.amqp, f); err != nil {
+		return fmt.Errorf("rabbitmq: queue %s: %w", q.queue, err)
+	}
+	return nil
+}
+
+// withChannel calls f with a channel of a connection of its own.
+func withChannel(url string, f func(*amqp.Channel) error) error {
+	conn, err := amqp.Dial(url)
 	if err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
+		return err
 	}
 	defer conn.Close()
 	ch, err := conn.Channel()
 	if err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
+		return err
 	}
-	if err := f(ch); err != nil {
-		return fmt.Errorf("rabbitmq: queue %s: %w", q.queue, err)
-	}
-	return nil
+	return f(ch)
 }
 
 func (q *rabbitQueue) create(context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -93,10 +94,19 @@ func (s *watchedSource) Close() error {
 	return nil
 }
 
+// specOf says where IDs are: where each system has them by default, and at Kafka, which
+// has no such place, in a header.
+func specOf(j job) (s identify.Spec) {
+	if strings.HasPrefix(j.Route, "kafka-") {
+		s.ID.Header = idHeader
+	}
+	return s
+}
+
 // relayAll runs a relay as the engine assembles it until all messages are placed
 // and acknowledged. bend, if not nil, may change its settings.
 func relayAll(ctx context.Context, j job, w *watch, source bridge.SourceOpener, sink bridge.SinkOpener, bend func(*relay.Config)) error {
-	identifier, err := identify.New(identify.Spec{}, source.Traits())
+	identifier, err := identify.New(specOf(j), source.Traits())
 	if err != nil {
 		return err
 	}

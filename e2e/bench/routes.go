@@ -20,7 +20,7 @@ type route struct {
 	share       int      // of the messages of other routes, one in so many
 }
 
-// A place is a queue or a stream that a round fills or reads.
+// A place is a queue, a topic or a stream that a round fills or reads.
 type place interface {
 	name() string
 	prefix() string // in front of every key
@@ -33,6 +33,7 @@ type place interface {
 
 const (
 	loop          = "loop"
+	codecLoop     = "codec loop"
 	crossfade     = "crossfade"
 	crossfadeMany = "crossfade, many of a key in flight"
 )
@@ -49,6 +50,22 @@ var routes = []route{
 	{
 		name: "jetstream-classic", title: "JetStream → RabbitMQ classic",
 		from: sourceStream, to: classicQueue, contestants: []string{loop, crossfadeMany, crossfade}, share: 5,
+	},
+	{
+		name: "kafka-kafka", title: "Kafka → Kafka",
+		from: kafkaPlace, to: kafkaPlace, contestants: []string{loop, codecLoop, crossfade},
+	},
+	{
+		name: "quorum-kafka", title: "RabbitMQ quorum → Kafka",
+		from: quorumQueue, to: kafkaPlace, contestants: []string{loop, crossfade},
+	},
+	{
+		name: "kafka-jetstream", title: "Kafka → JetStream",
+		from: kafkaPlace, to: targetStream, contestants: []string{loop, crossfade},
+	},
+	{
+		name: "jetstream-kafka", title: "JetStream → Kafka",
+		from: sourceStream, to: kafkaPlace, contestants: []string{loop, crossfade},
 	},
 }
 
@@ -105,7 +122,7 @@ func (r *route) round(ctx context.Context, b *brokers, m *measurement, n int, s 
 		return x, err
 	}
 	x, err = job{
-		Contestant: m.contestant, Route: r.name, AMQP: b.amqp, NATS: b.nats, Bridge: run, Relay: "bench",
+		Contestant: m.contestant, Route: r.name, AMQP: b.amqp, NATS: b.nats, Kafka: b.kafka, Bridge: run, Relay: "bench",
 		From: from.name(), To: to.name(), Messages: n, Profile: s.profileOf(r, m),
 	}.run(ctx)
 	if err != nil {
