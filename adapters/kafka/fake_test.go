@@ -42,7 +42,7 @@ func startCluster(t helperT, opts ...kfake.Opt) *testCluster {
 		t.Fatalf("kfake: %v", err)
 	}
 	t.Cleanup(c.Close)
-	return &testCluster{Cluster: c, addrs: c.ListenAddrs(), session: time.Second, request: 3 * time.Second}
+	return &testCluster{Cluster: c, addrs: c.ListenAddrs(), session: 1500 * time.Millisecond, request: 3 * time.Second}
 }
 
 // realCluster is an Apache Kafka that ends with the test, which may restart it.

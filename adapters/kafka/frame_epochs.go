@@ -2,11 +2,8 @@ package kafka
 
 // OffsetForLeaderEpoch (KIP-320) is a frame of our own, since kafka-go has none.
 
-// The versions of it that are written and read.
-const (
-	leastEpochs = 2
-	mostEpochs  = 3
-)
+// epochsVersion is the version of it that is written and read; brokers have it since 2.3.
+const epochsVersion = 3
 
 // An epochQuestion asks where the records of a leader epoch end. Partitions of one topic
 // stand next to each other.
@@ -27,11 +24,9 @@ type epochAnswer struct {
 	end       int64
 }
 
-// appendEpochs appends the request's body (OffsetForLeaderEpochRequest v2 and v3).
-func appendEpochs(dst []byte, version int16, questions []epochQuestion) []byte {
-	if version >= 3 {
-		dst = appendInt32(dst, -1) // no broker is asking
-	}
+// appendEpochs appends the request's body.
+func appendEpochs(dst []byte, questions []epochQuestion) []byte {
+	dst = appendInt32(dst, -1) // no broker is asking
 	topic := func(i int) string { return questions[i].topic }
 	dst = appendInt32(dst, int32(topics(len(questions), topic)))
 	for from := 0; from < len(questions); {
@@ -47,7 +42,7 @@ func appendEpochs(dst []byte, version int16, questions []epochQuestion) []byte {
 }
 
 // readEpochs reads the response's body.
-func readEpochs(body []byte, version int16) (answers []epochAnswer, err error) {
+func readEpochs(body []byte) (answers []epochAnswer, err error) {
 	c := cursor{b: body}
 	c.int32() // throttle time
 	for range c.count(6) {
@@ -56,5 +51,5 @@ func readEpochs(body []byte, version int16) (answers []epochAnswer, err error) {
 			answers = append(answers, epochAnswer{topic: topic, errorCode: c.int16(), index: c.int32(), epoch: c.int32(), end: c.int64()})
 		}
 	}
-	return answers, c.end("offset for leader epoch", version)
+	return answers, c.end("offset for leader epoch", epochsVersion)
 }

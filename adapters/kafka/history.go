@@ -27,17 +27,17 @@ func (f *fetcher) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := k.version(protocol.OffsetForLeaderEpoch, leastEpochs, mostEpochs)
+	version, err := k.version(protocol.OffsetForLeaderEpoch, epochsVersion, epochsVersion)
 	if err != nil { // a broker that cannot tell
 		f.proven(questions)
 		return nil
 	}
 	body, err := k.exchange(ctx, &frame{key: protocol.OffsetForLeaderEpoch, version: version,
-		body: func(dst []byte) []byte { return appendEpochs(dst, version, questions) }}, nil)
+		body: func(dst []byte) []byte { return appendEpochs(dst, questions) }}, nil)
 	if err != nil {
 		return err
 	}
-	answers, err := readEpochs(body, version)
+	answers, err := readEpochs(body)
 	if err != nil {
 		return k.failed("OffsetForLeaderEpoch", err)
 	}

@@ -30,27 +30,25 @@ func TestDiverges(t *testing.T) {
 }
 
 func TestEpochsAsKmsgHasThem(t *testing.T) {
-	for version := int16(leastEpochs); version <= mostEpochs; version++ {
-		want := kmsg.OffsetForLeaderEpochRequest{Version: version, ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{
-			{Topic: "a", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: 1, CurrentLeaderEpoch: 7, LeaderEpoch: 3}, {Partition: 2, CurrentLeaderEpoch: 8, LeaderEpoch: 4}}},
-			{Topic: "b", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: 0, CurrentLeaderEpoch: -1, LeaderEpoch: 5}}},
-		}}
-		got := appendEpochs(nil, version, []epochQuestion{{"a", 1, 7, 3}, {"a", 2, 8, 4}, {"b", 0, -1, 5}})
-		if !bytes.Equal(got, want.AppendTo(nil)) {
-			t.Errorf("v%d: %x, want %x", version, got, want.AppendTo(nil))
-		}
-		res := kmsg.OffsetForLeaderEpochResponse{Version: version, ThrottleMillis: 9, Topics: []kmsg.OffsetForLeaderEpochResponseTopic{
-			{Topic: "a", Partitions: []kmsg.OffsetForLeaderEpochResponseTopicPartition{{ErrorCode: 6, Partition: 1, LeaderEpoch: -1, EndOffset: -1}, {Partition: 2, LeaderEpoch: 4, EndOffset: 77}}},
-		}}
-		body := res.AppendTo(nil)
-		answers, err := readEpochs(body, version)
-		if err != nil || len(answers) != 2 || answers[0] != (epochAnswer{"a", 1, 6, -1, -1}) || answers[1] != (epochAnswer{"a", 2, 0, 4, 77}) {
-			t.Errorf("v%d: %+v, %v", version, answers, err)
-		}
-		for cut := range body {
-			if _, err := readEpochs(body[:cut], version); err == nil {
-				t.Fatalf("v%d: read without its last %d octets", version, len(body)-cut)
-			}
+	want := kmsg.OffsetForLeaderEpochRequest{Version: epochsVersion, ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{
+		{Topic: "a", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: 1, CurrentLeaderEpoch: 7, LeaderEpoch: 3}, {Partition: 2, CurrentLeaderEpoch: 8, LeaderEpoch: 4}}},
+		{Topic: "b", Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: 0, CurrentLeaderEpoch: -1, LeaderEpoch: 5}}},
+	}}
+	got := appendEpochs(nil, []epochQuestion{{"a", 1, 7, 3}, {"a", 2, 8, 4}, {"b", 0, -1, 5}})
+	if !bytes.Equal(got, want.AppendTo(nil)) {
+		t.Errorf("%x, want %x", got, want.AppendTo(nil))
+	}
+	res := kmsg.OffsetForLeaderEpochResponse{Version: epochsVersion, ThrottleMillis: 9, Topics: []kmsg.OffsetForLeaderEpochResponseTopic{
+		{Topic: "a", Partitions: []kmsg.OffsetForLeaderEpochResponseTopicPartition{{ErrorCode: 6, Partition: 1, LeaderEpoch: -1, EndOffset: -1}, {Partition: 2, LeaderEpoch: 4, EndOffset: 77}}},
+	}}
+	body := res.AppendTo(nil)
+	answers, err := readEpochs(body)
+	if err != nil || len(answers) != 2 || answers[0] != (epochAnswer{"a", 1, 6, -1, -1}) || answers[1] != (epochAnswer{"a", 2, 0, 4, 77}) {
+		t.Errorf("%+v, %v", answers, err)
+	}
+	for cut := range body {
+		if _, err := readEpochs(body[:cut]); err == nil {
+			t.Fatalf("read without its last %d octets", len(body)-cut)
 		}
 	}
 }
