@@ -26,20 +26,21 @@ import (
 type end struct {
 	name, system string
 	make         func(t *testing.T) *place
+	more         bool // it is passed over with -short
 }
 
 // ends are the kinds of places of all systems: RabbitMQ of both generations, as a real
 // broker, Kafka and NATS within this process.
 var ends = []end{
-	{"RabbitMQ 3 quorum queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "quorum")},
-	{"RabbitMQ 3 classic queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "classic")},
-	{"RabbitMQ 3 stream", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "stream")},
-	{"RabbitMQ 3 exchange", rabbitmq.Kind, rabbitExchange(brokers.KindRabbitMQ)},
-	{"RabbitMQ 4 quorum queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ4, "quorum")},
-	{"RabbitMQ 4 stream", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ4, "stream")},
-	{"Kafka", kafka.Kind, kafkaTopic("original")},
-	{"Kafka of append time", kafka.Kind, kafkaTopic("append")},
-	{"JetStream", adapter.Kind, natsStream},
+	{"RabbitMQ 3 quorum queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "quorum"), false},
+	{"RabbitMQ 3 classic queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "classic"), true},
+	{"RabbitMQ 3 stream", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ, "stream"), false},
+	{"RabbitMQ 3 exchange", rabbitmq.Kind, rabbitExchange(brokers.KindRabbitMQ), true},
+	{"RabbitMQ 4 quorum queue", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ4, "quorum"), true},
+	{"RabbitMQ 4 stream", rabbitmq.Kind, rabbit(brokers.KindRabbitMQ4, "stream"), true},
+	{"Kafka", kafka.Kind, kafkaTopic("original"), false},
+	{"Kafka of append time", kafka.Kind, kafkaTopic("append"), true},
+	{"JetStream", adapter.Kind, natsStream, false},
 }
 
 // block is a Decode of a block of YAML, as strict as the configuration's.

@@ -3,6 +3,7 @@ package adaptertest
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -76,5 +77,31 @@ func TestParkedNeedsProof(t *testing.T) {
 	}
 	if line.Parks = ""; claim.flaw(line) == "" {
 		t.Error("a sample without a reason passed")
+	}
+}
+
+// A time to live that becomes a point in time is left out where a place makes one of the
+// other, and nothing else is.
+func TestDiffersBut(t *testing.T) {
+	ttl := []bridge.Property{{Kind: bridge.KindExpiration, Text: "60000"}}
+	counts := []bridge.Mapping{{Field: bridge.FieldExpiration}, {Field: bridge.FieldTTL}}
+	lost := []bridge.Mapping{{Field: bridge.FieldExpiration, Carriage: bridge.CarriedLost}, {Field: bridge.FieldTTL}}
+	living, begun := &bridge.Message{Properties: ttl}, &bridge.Message{Properties: ttl, Expires: time.Unix(9, 0)}
+	later := &bridge.Message{Properties: ttl, Expires: time.Unix(10, 0)}
+	for name, c := range map[string]struct {
+		want, got *bridge.Message
+		gives     []bridge.Mapping
+		same      bool
+	}{
+		"it counts":               {living, begun, counts, true},
+		"it does not count":       {living, begun, lost, false},
+		"it declares nothing":     {living, begun, nil, false},
+		"it was counted before":   {begun, later, counts, false},
+		"there is no time at all": {&bridge.Message{}, begun, counts, false},
+		"something else differs":  {living, &bridge.Message{Properties: ttl, Expires: begun.Expires, Key: "k"}, counts, false},
+	} {
+		if d := DiffersBut(c.want, c.got, c.gives); (d == "") != c.same {
+			t.Errorf("%s: %q", name, d)
+		}
 	}
 }

@@ -76,8 +76,8 @@
 // topology, closing. What concerns messages (publish, deliver, return, ack and
 // confirm, with their headers) is read and written by this package in between
 // the library's frames, see socket. That is why header order and repeats, every
-// property's presence, priority 0 and delivery mode 0 survive, which the
-// library's types cannot say; and it takes a fraction of the processor time.
+// property's presence and priority 0 survive, which the library's types cannot
+// say; and it takes a fraction of the processor time.
 //
 // # What a message becomes
 //
@@ -91,7 +91,8 @@
 //	                 one at the target, and crossfade-added tells it was added
 //	delivery-mode    set to persistent for classic queues and exchanges unless
 //	                 configured otherwise, and for streams from RabbitMQ 4 on, which
-//	                 set it themselves; crossfade-added tells
+//	                 set it themselves; crossfade-added tells. Any but 1 and 2, which
+//	                 only RabbitMQ 4 takes, is carried
 //	user-id          carried, unless it is the connection's own user
 //	CC, BCC, x-death, x-delay and others that act at a broker: carried
 //	decimal headers  carried to streams and exchanges: a stream would end the
@@ -101,11 +102,14 @@
 //	                 and to everything from RabbitMQ 4 on, where they are not kept
 //	x- headers       carried to streams
 //	octets (type x)  carried to streams of RabbitMQ 4, which make text of them
+//	timestamps       that milliseconds of 64 bits cannot say: carried to streams and
+//	                 exchanges, since a stream gives another
 //	unsigned numbers of 64 bits (type L): carried
 //	NaN and infinite floats: carried; the broker cannot read them
 //
 // What a producer's own broker changes before a tap sees it is beyond the bridge:
 // RabbitMQ 4 sorts headers and drops repeats, and its streams set delivery-mode.
+// What each target carries how, and what each tap loses, is declared in fidelity.go.
 //
 // "Carried" is in a crossfade- header, from which any adapter restores it.
 //
