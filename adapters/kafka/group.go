@@ -218,7 +218,7 @@ func (m *member) refused(what string, e kafkago.Error) error {
 	err := m.coordinator.failed(what, e)
 	switch e {
 	case kafkago.UnknownMemberId, kafkago.IllegalGeneration, kafkago.FencedInstanceID:
-		return m.says(fmt.Errorf("%w: %w", errLost, e))
+		return m.says(fmt.Errorf("%w (%s: %w)", errLost, what, e))
 	case kafkago.InconsistentGroupProtocol:
 		return bridge.Fatal(err, "Another program is in the relay's group; find it with kafka-consumer-groups --describe --members --group "+m.coordinator.group+" and give it another group.")
 	case kafkago.InvalidSessionTimeout:
