@@ -165,9 +165,8 @@ type place struct {
 }
 
 // decode fills m with a record. What m holds is the record's memory, which has to be
-// m's for good.
-// room is where the record's key is put as a property, if there is room.
-func decode(r *record, at place, m *bridge.Message, room []bridge.Property) {
+// m's for good. Its lists are put into room.
+func decode(r *record, at place, m *bridge.Message, room *room) {
 	origin := bridge.Origin{Stream: at.stream, Shard: at.partition, Offset: uint64(r.offset)}
 	*m = bridge.Message{
 		Body: r.value, Origin: origin, Time: time.UnixMilli(r.timestamp),
@@ -184,7 +183,7 @@ func decode(r *record, at place, m *bridge.Message, room []bridge.Property) {
 	}
 	nativeKey(r, m, room)
 	if n := len(r.headers) - hops; n > 0 {
-		m.Headers = make([]bridge.Header, 0, n)
+		m.Headers = room.header(n)
 		appendHeaders(r, m, false)
 	}
 	if hops == 0 {
@@ -196,15 +195,15 @@ func decode(r *record, at place, m *bridge.Message, room []bridge.Property) {
 	}
 	// Hop headers that cannot be read stay as they are: every sink refuses them.
 	*m = was
-	m.Headers = make([]bridge.Header, 0, len(r.headers))
+	m.Headers = room.header(len(r.headers))
 	appendHeaders(r, m, true)
 }
 
 // nativeKey gives m the record's key, and as a property too: the settings may take
 // the metric's from elsewhere, and null is not empty.
-func nativeKey(r *record, m *bridge.Message, room []bridge.Property) {
+func nativeKey(r *record, m *bridge.Message, room *room) {
 	m.Key = text(r.key)
-	m.Properties = append(room[:0:min(1, len(room))], bridge.Property{Kind: bridge.KindKey, Text: m.Key, Null: r.key == nil})
+	m.Properties = append(room.key(), bridge.Property{Kind: bridge.KindKey, Text: m.Key, Null: r.key == nil})
 }
 
 func appendHeaders(r *record, m *bridge.Message, hops bool) {

@@ -16,7 +16,7 @@ type intake struct {
 	reader batchReader
 	filter abortedFilter
 	record record
-	room   []bridge.Property // for the keys of the batch's records
+	room   room
 }
 
 // begin takes the next chunk in hand.
@@ -48,19 +48,6 @@ func (t *intake) next(committed bool) (ok bool, err error) {
 	}
 }
 
-// mostRoom bounds what is made before a batch's records have been seen.
-const mostRoom = 4096
-
-// key gives room for a record's key among the properties.
-func (t *intake) key() []bridge.Property {
-	if len(t.room) == 0 {
-		return nil
-	}
-	room := t.room[:1]
-	t.room = t.room[1:]
-	return room
-}
-
 // batchToRead goes to the next batch of which records are for the relay.
 func (t *intake) batchToRead(committed bool) (bool, error) {
 	for {
@@ -77,7 +64,7 @@ func (t *intake) batchToRead(committed bool) (bool, error) {
 			continue
 		}
 		t.opened = true
-		t.room = make([]bridge.Property, min(h.count, mostRoom)) // a batch's records keep no other batch alive
+		t.room.begin(h.count)
 		return true, nil
 	}
 }
@@ -176,7 +163,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 			continue
 		}
 		d := &into[n]
-		decode(&t.record, p.place, &d.Message, t.key())
+		decode(&t.record, p.place, &d.Message, &t.room)
 		d.Redelivered, d.Receipt = false, receipt
 		n++
 	}
