@@ -39,7 +39,7 @@ test: ## everything: unit, conformance, planted mistakes, stories at reduced siz
 	$(WITH_BROKERS); \
 	$(GO) test -shuffle=on -timeout 15m $(UNIT); \
 	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
-	$(GO) test -tags planted -run Planted -timeout 5m ./bridge/relay; \
+	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay; \
 	$(GO) test -count=1 -timeout 25m -v $(STORIES) | $(QUIETER)
 
 unit: ## the tests that need no broker of their own
