@@ -96,7 +96,7 @@ func TestUnansweredQuestionsEnd(t *testing.T) {
 	n := sharedNode(t)
 	t.Run("hold", func(t *testing.T) {
 		m := n.mute(t, 50, 11, 1<<40) // queue.declare-ok
-		s := (&node{url: m.url}).open(t, "setup_timeout: 1s")
+		s := (&node{url: m.url}).open(t, "setup_timeout: 4s")
 		x := n.exchange(t, unique(t), "topic")
 		src := openSource(t, n.source(t, s, n.identity(t), "tap: classic\nbindings: [{exchange: "+x+"}]"))
 		defer src.Close()
@@ -109,7 +109,7 @@ func TestUnansweredQuestionsEnd(t *testing.T) {
 	})
 	t.Run("recall", func(t *testing.T) {
 		m := n.mute(t, 60, 21, 1) // basic.consume-ok: the one that finds the end goes through
-		s := (&node{url: m.url}).open(t, "setup_timeout: 1s")
+		s := (&node{url: m.url}).open(t, "setup_timeout: 4s")
 		stream := n.queue(t, unique(t), typeStream)
 		n.publish(t, "", publishing{key: stream})
 		sink, err := n.sink(t, s, n.identity(t), "stream: "+stream).Open(t.Context())
