@@ -10,6 +10,7 @@ import (
 
 	"github.com/crossfade-mq/crossfade/bridge"
 	"github.com/crossfade-mq/crossfade/bridge/config"
+	"github.com/crossfade-mq/crossfade/bridge/relay"
 )
 
 // A claim keeps a relay's name for one source and one target, in a journal at the
@@ -49,10 +50,12 @@ func newClaim(r *config.Relay, log *slog.Logger) *claim {
 	return c
 }
 
-// source is an error if the relay's name stands for another source.
+// source is an error if the relay's name stands for another source, or if an operator
+// has the relay stand still, which the same journal says: a PausedError.
 func (c *claim) source(ctx context.Context) error {
 	return c.with(ctx, c.relay.Source, func(j bridge.Journal, is *bridge.Site) error {
 		c.latest = claimed{}
+		var p relay.Pause
 		err := j.Replay(ctx, func(record []byte) error {
 			r, err := readClaimed(c.relay.Name, record)
 			if err != nil {
@@ -60,6 +63,8 @@ func (c *claim) source(ctx context.Context) error {
 			}
 			if r.Pause == nil {
 				c.latest = r
+			} else {
+				p = r.pause()
 			}
 			return nil
 		})
@@ -74,7 +79,10 @@ func (c *claim) source(ctx context.Context) error {
 				return err
 			}
 		}
-		return c.note(ctx, j, claimed{From: is, To: c.latest.To})
+		if err := c.note(ctx, j, claimed{From: is, To: c.latest.To}); err != nil || !p.On {
+			return err
+		}
+		return &relay.PausedError{Pause: p}
 	})
 }
 

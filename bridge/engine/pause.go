@@ -19,8 +19,19 @@ type pauseNote struct {
 	Why string `json:"why,omitempty"`
 }
 
+func (c *claimed) pause() relay.Pause {
+	return relay.Pause{On: c.Pause.On, Why: c.Pause.Why, Since: c.At, Said: true}
+}
+
 // ErrNotPausable says that nobody could remember that a relay is paused.
 var ErrNotPausable = errors.New("its incumbent keeps no journals, so nothing would remember that it is paused")
+
+// pausable says that the incumbent keeps what an operator says of the relay, and that
+// the relay reads it when it opens its source.
+func pausable(r *config.Relay) bool {
+	_, sited := r.Source.(bridge.Sited)
+	return sited && journalsOf(r.Source) != nil
+}
 
 // Paused reads whether a relay is paused. Safe beside a bridge that runs it.
 func Paused(ctx context.Context, r *config.Relay) (p relay.Pause, err error) {
@@ -28,7 +39,7 @@ func Paused(ctx context.Context, r *config.Relay) (p relay.Pause, err error) {
 		return j.Replay(ctx, func(record []byte) error {
 			c, err := readClaimed(r.Name, record)
 			if err == nil && c.Pause != nil {
-				p = relay.Pause{On: c.Pause.On, Why: c.Pause.Why, Since: c.At, Said: true}
+				p = c.pause()
 			}
 			return err
 		})
@@ -48,11 +59,10 @@ func SetPaused(ctx context.Context, r *config.Relay, on bool, why string) error 
 }
 
 func withNotes(ctx context.Context, r *config.Relay, f func(bridge.Journal) error) error {
-	journals := journalsOf(r.Source)
-	if journals == nil {
+	if !pausable(r) {
 		return ErrNotPausable
 	}
-	j, err := journals.OpenJournal(ctx, claimPurpose)
+	j, err := journalsOf(r.Source).OpenJournal(ctx, claimPurpose)
 	if err != nil {
 		return fmt.Errorf("open the journal %q: %w", claimPurpose, err)
 	}

@@ -56,7 +56,7 @@ func assemble(c *config.Relay, kinds map[string]string, reverse []string, log *s
 		},
 		Log: log,
 	}
-	if journalsOf(c.Source) != nil {
+	if pausable(c) {
 		cfg.Paused = func(ctx context.Context) (relay.Pause, error) { return Paused(ctx, c) }
 	}
 	if r.place != nil {

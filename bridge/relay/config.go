@@ -32,8 +32,9 @@ type Config struct {
 	// Hold parks the later messages of a key behind a parked one. // I2
 	Hold bool
 
-	// Paused reads whether an operator has the relay stand still. It is asked before
-	// each session, at each Look, and now and then while it does. nil is never.
+	// Paused reads whether an operator has the relay stand still. It is asked at each
+	// Look, and now and then while the relay does; before each session it is Source
+	// that says so, by a PausedError. nil is never.
 	Paused func(context.Context) (Pause, error)
 
 	// Reverse names the relays, as Identity.String, whose way back this one is or

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -19,40 +18,49 @@ type Pause struct {
 	Said bool
 }
 
-// pauseEvery is how often a relay that stands still asks whether it still is to: it
-// may have been told to go on while nobody could tell this process.
-const pauseEvery = 30 * time.Second
+// A PausedError is what Config.Source gives, with no session, where an operator has
+// the relay stand still.
+type PausedError struct{ Pause Pause }
 
-// errPaused ends the attempt of a session, because the relay stands still by now.
-var errPaused = errors.New("an operator paused the relay")
+func (e *PausedError) Error() string { return "the relay is paused" }
+
+// pauseEvery is how often a relay that stands still asks whether it still is to: it
+// may have been told to go on while nobody could tell this process. To ask may leave
+// a mark at the incumbent, so it is not often.
+const pauseEvery = time.Minute
+
+// told says that a session ended, or did not begin, since there is an operator's word
+// to be heard, and what of it is known.
+func told(err error) (known Pause, is bool) {
+	var paused *PausedError
+	if errors.As(err, &paused) {
+		return paused.Pause, true
+	}
+	return known, errors.Is(err, errLook)
+}
 
 // standStill waits, with no session open, for as long as an operator has the relay
-// paused. The tap stays, and with it the position.
-func (r *Relay) standStill(ctx context.Context) error {
-	select {
-	case <-r.look: // answered by what follows
-	default:
-	}
+// paused. The tap stays, and with it the position. It returns an error of ctx when
+// that ends.
+func (r *Relay) standStill(ctx context.Context, p Pause) (err error) {
 	if r.cfg.Paused == nil {
 		return nil
 	}
-	p, err := r.cfg.Paused(ctx)
-	if err != nil {
-		return fmt.Errorf("incumbent: read whether the relay is paused: %w", err)
-	}
 	if !p.On {
-		return nil
+		if p, err = r.cfg.Paused(ctx); err != nil || !p.On {
+			return err
+		}
 	}
 	r.log.Info("paused", "since", p.Since, "why", p.Why)
 	for p.On {
 		r.setPause(p)
 		if !r.awaitLook(ctx, pauseEvery) {
-			return errPaused
+			return context.Cause(ctx)
 		}
 		now, err := r.cfg.Paused(ctx)
 		switch {
 		case err != nil && bridge.ClassOf(err) == bridge.Stopping:
-			return fmt.Errorf("incumbent: read whether the relay is paused: %w", err)
+			return err
 		case err != nil: // it was, and nobody has said otherwise
 		case !now.Said:
 			return bridge.Fatal(errors.New("incumbent: the note that the relay is paused is gone, as if it had been removed"),

@@ -53,9 +53,11 @@ type Relay struct {
 func (r *Relay) Run(ctx context.Context) error {
 	attempt := 0
 	for {
-		moved, err := false, r.standStill(ctx)
-		if err == nil {
-			moved, err = r.session(ctx)
+		moved, err := r.session(ctx)
+		if known, is := told(err); is && ctx.Err() == nil {
+			if err = r.standStill(ctx, known); err == nil {
+				continue
+			}
 		}
 		if errors.Is(err, errFinished) {
 			r.setState(StateStopped, nil)
@@ -64,9 +66,6 @@ func (r *Relay) Run(ctx context.Context) error {
 		if ctx.Err() != nil && bridge.ClassOf(orEnded(err)) != bridge.Stopping {
 			r.setState(StateStopped, nil)
 			return nil
-		}
-		if errors.Is(err, errLook) {
-			continue
 		}
 		if bridge.ClassOf(orEnded(err)) == bridge.Stopping {
 			r.setState(StateFailed, err)
@@ -98,6 +97,10 @@ func orEnded(err error) error {
 // session opens the source and the lanes and keeps them until one of them ends
 // for good, or ctx ends and what is in flight is drained.
 func (r *Relay) session(ctx context.Context) (moved bool, err error) {
+	select {
+	case <-r.look: // answered by what follows
+	default:
+	}
 	src, err := r.cfg.Source(ctx)
 	if err != nil {
 		return false, fmt.Errorf("incumbent: %w", err)

@@ -19,8 +19,8 @@ nothing of it is connected until it is resumed, whatever happens to the bridge. 
 other relays go on. Its tap and its position stay, so the tap gathers what comes
 meanwhile, within its bounds.
 
-The word is noted at the incumbent. A running bridge obeys at once; otherwise the
-next one does when it starts.
+The word is noted at the incumbent. A running bridge obeys at once; one that cannot
+be told does at the relay's next session, or when it starts.
 
 ` + exitHelp,
 		Args: cobra.ExactArgs(1),
