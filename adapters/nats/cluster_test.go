@@ -63,6 +63,36 @@ func startCluster(t *testing.T) []*testServer {
 	}
 }
 
+// awaitLeaders waits until streams answer, and their replicas have what they have:
+// right after a change of leaders a question may stay without an answer.
+func awaitLeaders(t *testing.T, js jetstream.JetStream, streams ...string) {
+	t.Helper()
+	settled := func(name string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		c := s.CachedInfo().Cluster
+		for _, r := range c.Replicas {
+			if !r.Current || r.Offline {
+				return fmt.Errorf("replica %s lags by %d", r.Name, r.Lag)
+			}
+		}
+		return nil
+	}
+	deadline := time.Now().Add(60 * time.Second)
+	for _, name := range streams {
+		for err := settled(name); err != nil; err = settled(name) {
+			if time.Now().After(deadline) {
+				t.Fatalf("stream %s: %v", name, err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
 // In a cluster of three, whose code for expectations and repeats is another, the
 // leaders of target, source and checkpoint change under load: every message is in
 // the target once and in order.
@@ -134,6 +164,7 @@ func TestLeadersChange(t *testing.T) {
 	}
 	cancel()
 	<-ended
+	awaitLeaders(t, js, "B", checkpointStream(testIdentity.Bridge))
 	info := streamInfo(t, js, "B")
 	if info.State.Msgs != total || info.State.LastSeq != total {
 		t.Errorf("the target holds %d messages up to %d, want %d", info.State.Msgs, info.State.LastSeq, total)
