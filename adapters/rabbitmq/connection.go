@@ -54,6 +54,18 @@ func (b broker) maxMessage() int {
 	return 128 << 20
 }
 
+// emptyPatience is how long a stream with a count of nothing has to be silent before
+// it is taken as empty. Up to 3.10 a subscription is answered by the stream's leader,
+// who sends at once what there is. Later ones answer for him, and what is there comes
+// when he has time; the count is up to five seconds old.
+func (b broker) emptyPatience() time.Duration {
+	var major, minor int
+	if n, _ := fmt.Sscanf(b.version, "%d.%d", &major, &minor); n == 2 && (major < 3 || major == 3 && minor <= 10) {
+		return time.Second
+	}
+	return 6 * time.Second
+}
+
 // connect opens a connection; what names it in errors and at the broker.
 func (s *system) connect(ctx context.Context, what string) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.ConnectTimeout)

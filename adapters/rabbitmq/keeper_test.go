@@ -160,7 +160,7 @@ func entries(t *testing.T, s *system, bridgeName string) int {
 		t.Fatal(err)
 	}
 	defer n.close()
-	last, empty, err := n.tail(t.Context(), recordName(bridgeName), emptyPatience)
+	last, empty, err := n.tail(t.Context(), recordName(bridgeName), n.broker.emptyPatience())
 	if err != nil || empty {
 		t.Fatalf("empty %v: %v", empty, err)
 	}

@@ -68,8 +68,8 @@ func (l *lane) open(ctx context.Context, number int) error {
 		}
 	}
 	var err error
-	if l.ch, l.channel, err = n.channel(l); err != nil {
-		return setupError("publishing channel", err)
+	if l.ch, l.channel, err = n.sender(ctx, laneSender(o.id, number), l); err != nil {
+		return err
 	}
 	if err := l.ch.Confirm(false); err != nil {
 		return setupError("publisher confirms", err)
@@ -262,6 +262,9 @@ func (l *lane) settle() {
 // of that publishing and in the order of publishing, but does not say which it
 // is: the first that could be, behind the one returned last.
 func (l *lane) deliver(d *delivery) {
+	if d.code == 0 {
+		return // not returned: somebody has written to the sender's own queue
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.opener.target.survives() == bridge.SurvivesPrefix {

@@ -54,6 +54,11 @@ func lockName(id bridge.Identity, lane string) string {
 // laneLock names the queue that the owner of a lane holds.
 func laneLock(id bridge.Identity, lane int) string { return lockName(id, strconv.Itoa(lane)) }
 
+// laneSender names the queue that the channel of a lane is subscribed to.
+func laneSender(id bridge.Identity, lane int) string {
+	return lockName(id, strconv.Itoa(lane)+".sender")
+}
+
 // toTable makes a field table of a configuration's arguments.
 func toTable(arguments map[string]any) (amqp.Table, error) {
 	t := make(amqp.Table, len(arguments))

@@ -15,9 +15,6 @@ const (
 	recallReach = 1 << 20
 	recallStep  = 1024
 	recallMost  = 1 << 15
-	// emptyPatience is how long a stream with a count of nothing is silent
-	// before it is taken as empty.
-	emptyPatience = time.Second
 )
 
 // Recall reads the stream's newest messages and reports those of this relay. It
@@ -59,7 +56,7 @@ const (
 // no call waits for it. // I6
 func (n *session) end(ctx context.Context, stream string) (last uint64, empty bool, err error) {
 	began := time.Now()
-	last, empty, err = n.tail(ctx, stream, emptyPatience)
+	last, empty, err = n.tail(ctx, stream, n.broker.emptyPatience())
 	for took := time.Since(began); err == nil && !empty && time.Since(began) < calmMost; {
 		t := time.NewTimer(max(calmLeast, took))
 		select {
@@ -69,7 +66,7 @@ func (n *session) end(ctx context.Context, stream string) (last uint64, empty bo
 			return 0, false, context.Cause(ctx)
 		}
 		was, look := last, time.Now()
-		if last, empty, err = n.tail(ctx, stream, emptyPatience); last == was {
+		if last, empty, err = n.tail(ctx, stream, n.broker.emptyPatience()); last == was {
 			break
 		}
 		took = time.Since(look)

@@ -144,7 +144,7 @@ func (n *session) readRecord(ctx context.Context, bridgeName string) (*record, e
 		return nil, setupError("read "+stream, err)
 	}
 	r.noted = true
-	last, empty, err := n.tail(ctx, stream, emptyPatience)
+	last, empty, err := n.tail(ctx, stream, n.broker.emptyPatience())
 	if err != nil || empty {
 		return r, err
 	}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
@@ -123,9 +120,8 @@ var (
 // Close has nothing to release.
 func (*sink) Close() error { return nil }
 
-// Open fences: the owner of a lane holds an exclusive queue on the connection
-// that it publishes through. The broker takes the queue away only when that
-// connection is gone, so nothing of an earlier session comes later. // I2 I6
+// Open fences: it waits until no earlier session of the lane is left at the broker,
+// neither its connection nor its channel, so nothing of it comes later. // I2 I6
 func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (bridge.Lane, error) {
 	o := s.opener
 	var l *lane
@@ -139,54 +135,6 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 	}
 	l.begin(settled)
 	return l, nil
-}
-
-// lockError says who has the lock.
-func lockError(what string, err error) error {
-	if hasCode(err, codeLocked) {
-		return fmt.Errorf("rabbitmq: %s: another process owns this relay, or its connection has not ended yet: %w", what, err)
-	}
-	return setupError(what, err)
-}
-
-// lockPatience is how long a lock is waited for: that is what it takes a broker
-// to notice that its owner's connection is gone.
-const lockPatience = 2 * time.Second
-
-// hold takes a lock for as long as the session lives, and ends the session if
-// somebody deletes it.
-func (n *session) hold(ctx context.Context, name string) error {
-	until := time.Now().Add(lockPatience)
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		err := n.tryHold(name)
-		if err == nil || !hasCode(err, codeLocked) || time.Now().After(until) {
-			return lockError("lock "+name, err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return lockError("lock "+name, err)
-		}
-	}
-}
-
-func (n *session) tryHold(name string) error {
-	ch, _, err := n.channel(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := ch.QueueDeclare(name, false, false, true, false, amqp.Table{"x-queue-type": typeClassic}); err != nil {
-		return err
-	}
-	if _, err := ch.Consume(name, "crossfade", true, true, false, false, nil); err != nil {
-		return err
-	}
-	n.watch(ch, func(err error) {
-		if !errors.Is(err, bridge.ErrClosed) {
-			n.sock.fail(fmt.Errorf("lock %s is lost: %w", name, err))
-		}
-	})
-	return nil
 }
 
 var errNacked = errors.New("the broker refused a message (basic.nack): a queue limit with overflow reject-publish, or a queue that failed")

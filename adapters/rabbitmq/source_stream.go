@@ -104,7 +104,7 @@ func notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) 
 	if next == 0 {
 		return nil
 	}
-	last, empty, err := n.tail(ctx, tap, emptyPatience)
+	last, empty, err := n.tail(ctx, tap, n.broker.emptyPatience())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (o *sourceOpener) beginning(ctx context.Context, n *session) (uint64, error
 			return 0, err
 		}
 	}
-	last, empty, err := n.tail(ctx, o.tap, emptyPatience)
+	last, empty, err := n.tail(ctx, o.tap, n.broker.emptyPatience())
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func (n *session) at(ctx context.Context, stream string, t time.Time, end uint64
 	if err := r.sync(); err != nil {
 		return 0, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, emptyPatience)
+	waiting, cancel := context.WithTimeout(ctx, n.broker.emptyPatience())
 	defer cancel()
 	batch, err := r.next(waiting, 1)
 	if err != nil {
