@@ -49,10 +49,15 @@ func (p *Plan) Record(n int) *kgo.Record {
 // that a partition that was not carried is seen.
 func (p *Plan) partition(n int) int32 { return int32(int(p.of[n].key) % max(1, p.Partitions)) }
 
+// hourAgo is when the first message is from. The time has to be a recent one: brokers
+// forget a producer whose newest record is older than producer.id.expiration.ms by its
+// own time, and then take its repeats for news.
+var hourAgo = time.Now().Add(-time.Hour).Truncate(time.Second).UTC()
+
 // time is the producer's time of message n: in the past, since Kafka refuses the
 // future. Topics that hold it must not have a retention by time.
 func (p *Plan) time(n int) time.Time {
-	return time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
+	return hourAgo.Add(time.Duration(n) * time.Millisecond)
 }
 
 // recordFields are the headers of a record in canonical form: octets or null, where

@@ -64,6 +64,9 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 		return first, nil // not there yet: try again
 	}
 	defer hangUp(conn)
+	if !follows(ch, "producer-of-"+b.Plan.Space) {
+		return first, nil // not over yet: try again
+	}
 	// The client drops confirmations and returns that find no room.
 	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, pace.window()))
 	returns := ch.NotifyReturn(make(chan amqp.Return, pace.window()))
@@ -124,6 +127,17 @@ func produceRabbitMQ(ctx context.Context, b *Book, url string, pace Pace, m *met
 		return next, errRefused
 	}
 	return next, nil
+}
+
+// follows makes sure that the producer's connection before is over at the broker: one
+// that was given up may have left messages there that are routed behind the next one's.
+// The subscription of a channel ends with it.
+func follows(ch *amqp.Channel, queue string) bool {
+	if _, err := ch.QueueDeclare(queue, true, true, false, false, amqp.Table{"x-expires": int64(60_000)}); err != nil {
+		return false
+	}
+	_, err := ch.Consume(queue, "", true, true, false, false, nil)
+	return err == nil
 }
 
 // returnedNumber is the number of a message that reached no queue.
