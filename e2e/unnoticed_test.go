@@ -37,10 +37,17 @@ func unnoticed(t *testing.T, g generation, tap string) {
 	s := newScene(t, g, "an application of RabbitMQ with a "+tap+" tap beside its queues")
 	s.fromRabbitMQ(usual, tap)
 	rounds, share := sized(3, 5), sized(1500, 20_000)
-	deadFor := time.Duration(sized(1, 120)) * time.Second
+	deadFor := func(round int) time.Duration { // long once, and short where only the figures count
+		if round > 0 || !full {
+			return time.Second
+		}
+		return 2 * time.Minute
+	}
 	s.load.Seed, s.load.Keys = s.rng.Uint64()%1000, ledger.Keys100
-	trickled := 100 * (1 + int(deadFor/time.Second))
-	s.load.Messages = 100 + rounds*(5*share+trickled+overBound(tap))
+	s.load.Messages = 100
+	for round := range rounds {
+		s.load.Messages += 5*share + 100*(1+int(deadFor(round)/time.Second)) + overBound(tap)
+	}
 	var queues []string
 	for _, kind := range []string{classic, quorum} {
 		q := s.name + "-app-" + kind
@@ -56,7 +63,7 @@ func unnoticed(t *testing.T, g generation, tap string) {
 		app.unharmed(name)
 	}
 	app.produce(100) // what is slow once
-	for range rounds {
+	for round := range rounds {
 		phase("absent")
 		s.runBridge()
 		phase("running")
@@ -64,7 +71,7 @@ func unnoticed(t *testing.T, g generation, tap string) {
 		s.note("kill -9 of the bridge")
 		died := time.Now()
 		phase("dead")
-		app.trickle(t.Context(), deadFor-time.Since(died))
+		app.trickle(t.Context(), deadFor(round)-time.Since(died))
 		app.unharmed("dead")
 		s.sweep()
 
