@@ -30,6 +30,7 @@ type session struct {
 	user   string
 	wait   time.Duration // how long an answer may take where nothing else bounds it
 	setup  time.Duration // how long a step of setting up may take, as bounded has it
+	limit  *limit        // of setUp, while it runs
 	mu     sync.Mutex    // one channel is opened at a time
 	once   sync.Once
 
@@ -151,12 +152,16 @@ func brokerOf(properties amqp.Table, vhost string) broker {
 // setUp runs f on a new session, which it closes if f fails. What takes longer
 // than the limit fails with it, since the library waits for ever.
 func (s *system) setUp(ctx context.Context, what string, f func(context.Context, *session) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.settings.SetupTimeout, errSetupTimeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l := newLimit(s.settings.SetupTimeout, func() { cancel(errSetupTimeout) })
+	defer l.stop()
 	n, err := s.connect(ctx, what)
 	if err != nil {
 		return err
 	}
+	n.limit = l
+	defer func() { n.limit = nil }()
 	stop := context.AfterFunc(ctx, func() { _ = n.sock.Close() })
 	err = f(ctx, n)
 	if !stop() && err == nil {
@@ -168,6 +173,26 @@ func (s *system) setUp(ctx context.Context, what string, f func(context.Context,
 	n.close()
 	return cutShort(ctx, what, err)
 }
+
+// A limit ends something after a while, in which waiting on purpose does not count.
+type limit struct {
+	timer *time.Timer
+	at    time.Time
+}
+
+func newLimit(d time.Duration, over func()) *limit {
+	return &limit{timer: time.AfterFunc(d, over), at: time.Now().Add(d)}
+}
+
+// allow puts the end off, unless it has come. A nil limit has none.
+func (l *limit) allow(d time.Duration) {
+	if l != nil && l.timer.Stop() {
+		l.at = l.at.Add(d)
+		l.timer.Reset(time.Until(l.at))
+	}
+}
+
+func (l *limit) stop() { l.timer.Stop() }
 
 // cutShort says that f ended because its time was over, where it did. Whatever it
 // made of the end of its connection is then of no weight: a broker that is slow may

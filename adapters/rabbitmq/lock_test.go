@@ -41,6 +41,12 @@ func TestNothingOfTheSessionBeforeComesLater(t *testing.T) {
 					}
 				})
 			}
+			t.Run("empty stream", func(t *testing.T) {
+				l := newLateness(t, srv, n, 0)
+				if got := l.recall(); got != 0 {
+					t.Errorf("recalled %d of an empty stream", got)
+				}
+			})
 			t.Run("slow channel", func(t *testing.T) {
 				l := newLateness(t, srv, n, 20)
 				resume := l.suspend(channels)
@@ -99,7 +105,7 @@ type lateness struct {
 func newLateness(t *testing.T, srv *brokers.Server, n *node, placed int) *lateness {
 	t.Helper()
 	l := &lateness{t: t, srv: srv, ms: numbered(placed + 200), sent: placed}
-	l.to = n.sink(t, n.open(t), n.identity(t), "stream: "+n.queue(t, "target", typeStream))
+	l.to = n.sink(t, n.open(t, "setup_timeout: 5s"), n.identity(t), "stream: "+n.queue(t, "target", typeStream))
 	l.lane = openLane(t, l.to, &l.log)
 	if _, err := l.lane.Send(t.Context(), pointers(l.ms[:placed])); err != nil {
 		t.Fatal(err)

@@ -136,6 +136,7 @@ func (n *session) tail(ctx context.Context, stream string, patience time.Duratio
 
 // waitFirst waits for the first delivery.
 func (r *streamReader) waitFirst(ctx context.Context, patience time.Duration) (empty bool, err error) {
+	r.session.limit.allow(patience)
 	for {
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		err := r.intake.await(waiting)
