@@ -82,7 +82,7 @@
 //	ID                           n/h                n/h                n/h                h                  n/h
 //	address                      n                  n                  n+p                n+p                n+p
 //	foreign address              h                  h                  h                  h                  h
-//	time                         n/h                n/h                n/h                n/h+p              h
+//	time                         n/h                n/h                n/h                n/h                h
 //	expiration                   n                  n                  n                  h                  h
 //	time to live                 n/h                n/h                n/h                h                  h
 //	priority                     n                  n                  n                  h                  h

@@ -221,9 +221,9 @@ func (r *targetReport) times(subject string, s *topicSettings) {
 			"Write timestamp: append if the past is to be kept, or set a longer retention.ms.")
 	}
 	if s.before > 0 {
-		r.add(bridge.Warn, subject, fmt.Sprintf("messages whose time is more than %v ago are refused and parked (message.timestamp.before.max.ms)", s.before), "Raise it, or write timestamp: append.")
+		r.add(bridge.Warn, subject, fmt.Sprintf("the time of messages from more than %v ago travels in a header, and their records get that at which they are placed (message.timestamp.before.max.ms)", s.before), "Raise it if consumers need the times.")
 	}
 	if s.after > 0 {
-		r.add(bridge.Pass, subject, fmt.Sprintf("messages whose time is more than %v ahead are refused and parked (message.timestamp.after.max.ms)", s.after), "")
+		r.add(bridge.Pass, subject, fmt.Sprintf("the time of messages that are more than %v ahead travels in a header, and their records get that at which they are placed (message.timestamp.after.max.ms)", s.after), "")
 	}
 }

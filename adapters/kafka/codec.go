@@ -24,7 +24,9 @@ type encoder struct {
 	native   bridge.Native
 	carry    bridge.Carry
 
-	original  bool   // the record's time is the message's
+	original  bool   // the record's time is the message's, where the topic takes it
+	takes     times  // which ones the topic takes
+	timely    bool   // the one of the message at hand is among them
 	topic     []byte // of the message at hand
 	partition int32  // likewise
 	out       outgoing
@@ -46,7 +48,7 @@ func newEncoder(id bridge.Identity, t *bridge.Template, keepTime bool) *encoder 
 		NullBody: true,
 		Header:   nativeHeader,
 		Property: func(p *bridge.Property) bool { return p.Kind == bridge.KindKey },
-		Time:     func(m *bridge.Message) bool { return e.original && nativeTime(m.Time) },
+		Time:     func(m *bridge.Message) bool { return e.timely && nativeTime(m.Time) },
 		Address: func(m *bridge.Message) bool {
 			a := &m.Address
 			return a.Space == "" && a.Name == string(e.topic) && a.Partition == e.partition+1
@@ -78,7 +80,7 @@ func (e *encoder) encode(m *bridge.Message, partition int32, now time.Time) (*ou
 	o := &e.out
 	o.value, o.key, o.headers = m.Body, recordKey(m), o.headers[:0]
 	o.timestamp = now.UnixMilli()
-	if e.original && !m.Time.IsZero() && m.Time.Year() < 10000 {
+	if e.timely = e.original && e.takes.include(m.Time, now); e.timely {
 		o.timestamp = max(0, m.Time.UnixMilli())
 	}
 	e.carry.Reset()
@@ -139,6 +141,25 @@ func nativeHeader(h *bridge.Header) bool {
 		return utf8.ValidString(h.Name) && !bridge.IsHop(h.Name)
 	}
 	return false
+}
+
+// times are those of messages that a topic takes, counted from the broker's own clock
+// when it gets them: message.timestamp.before.max.ms and …after.max.ms. A limit of 0 is
+// none.
+type times struct{ before, after time.Duration }
+
+// include says that the topic takes t, within a margin for the way and for clocks that
+// differ: a tenth of the limit, a minute at most. Kafka's own limit is year 9999.
+func (w times) include(t, now time.Time) bool {
+	switch ahead := t.Sub(now); {
+	case t.IsZero() || t.Year() >= 10000:
+		return false
+	case w.after > 0 && ahead > w.after-min(w.after/10, time.Minute):
+		return false
+	case w.before > 0 && -ahead > w.before-min(w.before/10, time.Minute):
+		return false
+	}
+	return true
 }
 
 // nativeTime says that a record's time says all of t.

@@ -39,8 +39,7 @@ var native = map[bridge.Field]bridge.Mapping{
 	bridge.FieldNativeKey: {Note: "the record key"},
 	bridge.FieldAddress:   {Parks: bridge.ReasonName, Limit: "a topic's name above 249 characters"},
 	bridge.FieldTime: {
-		Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970, unless the topic has LogAppendTime",
-		Parks: bridge.ReasonPoison, Limit: "what the topic's message.timestamp.….max.ms refuses",
+		Carriage: bridge.CarriedPartly, Note: "whole milliseconds since 1970 that the topic takes (message.timestamp.….max.ms), unless it has LogAppendTime",
 	},
 	bridge.FieldExpiration: {
 		Carriage: bridge.CarriedInHop, Note: "Kafka does not act on it; past it the next relay counts the message as expired",

@@ -190,7 +190,7 @@ func (l *lane) put(m *bridge.Message, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	l.encoder.original = p.keepTime
+	l.encoder.original, l.encoder.takes = p.keepTime, p.topic.settings.takes()
 	out, err := l.encoder.encode(m, p.index, now)
 	if err != nil {
 		return err

@@ -104,6 +104,8 @@ func parseSettings(entries []describeconfigs.ResponseConfigEntry) topicSettings 
 	return s
 }
 
+func (s *topicSettings) takes() times { return times{before: s.before, after: s.after} }
+
 // milliseconds is a duration of a setting; none where it is negative or more than
 // durations can say.
 func milliseconds(n int64) time.Duration {

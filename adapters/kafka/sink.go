@@ -53,6 +53,7 @@ func (o *SinkOpener) Traits() bridge.SinkTraits {
 			"What is kept in order is a partition: of a lane's partitions any may be ahead of the others, and each is a prefix of its own.",
 			"Order per key holds while the topic keeps its number of partitions: an application that adds some moves keys, and what is behind the change may be read before what is in front of it.",
 			"An earlier session is refused for as long as the brokers remember its producer (producer.id.expiration.ms, a day, behind its last record; transactional.id.expiration.ms, a week, behind the relay's last session): a process must not wake up later than that.",
+			"Behind its last record means by that record's own time: of a producer of messages that are a day old already the brokers know nothing any more some ten minutes later, or after their next start. Where the past is copied, timestamp: append keeps the fence.",
 			"A process that dies in the milliseconds in which a lane is opened leaves a transaction with nothing in it, behind which read-committed consumers wait until the relay is started again, a minute at most.",
 			fmt.Sprintf("After a crash the relay's own messages are looked for among the newest %d offsets of each partition: behind more of other writers' they are not found, and what was on its way may be there twice.", maxScan),
 		},

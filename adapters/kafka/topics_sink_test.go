@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -154,17 +154,56 @@ func TestSinkTimes(t *testing.T) {
 		s := openSession(t, r.sinkOf(t, SinkConfig{Topic: c.topic, Timestamp: c.timestamp}), 0)
 		m := numbered(0, 1, 1)
 		place := s.deliver(t, m)[0]
-		p := laneOf(s).parts[0]
-		look := &lookback{cluster: newCluster(r.system), layout: s.sink.(*sink).target.layout}
-		header := false
-		var at int64
-		err := look.between(t.Context(), p, int64(place.Position), int64(place.Position)+1, func(rec *record) {
-			at = rec.timestamp
-			header = slices.ContainsFunc(rec.headers, func(h recordHeader) bool { return string(h.key) == bridge.HopTime })
-		})
-		look.cluster.close()
-		if err != nil || (at == m[0].Time.UnixMilli()) != c.native || header == c.native {
-			t.Errorf("%+v: the record's time is %v, a header has it: %v (%v)", c, time.UnixMilli(at), header, err)
+		at, header := placedTime(t, r.system, s, place)
+		if at.Equal(m[0].Time) != c.native || (header != "") == c.native {
+			t.Errorf("%+v: the record's time is %v, a header has it: %q", c, at, header)
+		}
+	}
+}
+
+// placedTime gives the time of the record that a message became, and what its header
+// for the message's says.
+func placedTime(t *testing.T, sys *system, s *session, place bridge.Placement) (at time.Time, header string) {
+	t.Helper()
+	look := &lookback{cluster: newCluster(sys), layout: s.sink.(*sink).target.layout}
+	defer look.cluster.close()
+	err := look.between(t.Context(), laneOf(s).parts[0], int64(place.Position), int64(place.Position)+1, func(rec *record) {
+		at = time.UnixMilli(rec.timestamp)
+		for _, h := range rec.headers {
+			if string(h.key) == bridge.HopTime {
+				header = string(h.value)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at, header
+}
+
+// A time that the topic does not take is no reason to refuse a message: it travels in a
+// header.
+func TestTimesThatATopicRefuses(t *testing.T) {
+	sys := realSystem(t)
+	topic := fmt.Sprintf("times-%x", time.Now().UnixNano())
+	makeTopic(t, sys, topic, 1, "message.timestamp.before.max.ms=3600000", "message.timestamp.after.max.ms=3600000", "retention.ms=-1")
+	s := openSession(t, openerOf(t, sys, SinkConfig{Topic: topic}), 0)
+	now := time.Now().Truncate(time.Millisecond)
+	for ago, native := range map[time.Duration]bool{
+		0: true, 50 * time.Minute: true, -50 * time.Minute: true, time.Hour + time.Second: false, -time.Hour - 10*time.Second: false,
+		300_000 * time.Hour: false, -70_000 * time.Hour: false,
+	} {
+		m := numbered(0, 1, 1)
+		m[0].Time = now.Add(-ago)
+		at, header := placedTime(t, sys, s, s.deliver(t, m)[0])
+		if at.Equal(m[0].Time) != native || (header != "") == native {
+			t.Errorf("%v ago: the record's time is %v, a header has it: %q", ago, at, header)
+		}
+		if header != "" {
+			var back bridge.Message
+			if err := back.Restore(bridge.HopTime, header); err != nil || !back.Time.Equal(m[0].Time) {
+				t.Errorf("%v ago: %q is %v: %v", ago, header, back.Time, err)
+			}
 		}
 	}
 }
