@@ -101,6 +101,11 @@ func (l *lane) Send(ctx context.Context, msgs []*bridge.Message) (int, error) {
 			return i, err
 		}
 		out, err := l.prepare(m)
+		if errors.As(err, new(settingsError)) {
+			if out, err = l.prepareAnew(ctx, m, err); l.sendErr != nil {
+				return i, l.over()
+			}
+		}
 		if err != nil {
 			return i, err
 		}
@@ -159,6 +164,25 @@ func ended(cause error) error {
 	return cause
 }
 
+// A settingsError says which of the stream's settings does not take a message.
+type settingsError string
+
+func (e settingsError) Error() string { return string(e) }
+
+// prepareAnew is prepare with the settings that the stream has now: what they refused
+// when the lane was opened an operator may have mended since.
+func (l *lane) prepareAnew(ctx context.Context, m *bridge.Message, refused error) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckTimeout)
+	defer cancel()
+	stream, err := l.conn.js.Stream(ctx, l.cfg.Stream)
+	if err != nil {
+		l.sendErr = l.conn.failed(ctx, "stream "+l.cfg.Stream, err)
+		return nil, refused
+	}
+	l.target.learn(&stream.CachedInfo().Config, l.cfg)
+	return l.prepare(m)
+}
+
 // prepare encodes m and refuses what the server would not take.
 func (l *lane) prepare(m *bridge.Message) (*nats.Msg, error) {
 	out, err := l.encoder.encode(m, l.chain)
@@ -170,17 +194,20 @@ func (l *lane) prepare(m *bridge.Message) (*nats.Msg, error) {
 	reject := func(reason bridge.Reason, format string, args ...any) (*nats.Msg, error) {
 		return nil, bridge.Reject(reason, fmt.Errorf("stream %s: %s", l.cfg.Stream, fmt.Sprintf(format, args...)))
 	}
+	settings := func(reason bridge.Reason, format string, args ...any) (*nats.Msg, error) {
+		return nil, bridge.Reject(reason, fmt.Errorf("stream %s: %w", l.cfg.Stream, settingsError(fmt.Sprintf(format, args...))))
+	}
 	switch most := int(l.conn.MaxPayload()); {
 	case size > most:
 		return reject(bridge.ReasonOversized, "body and headers of %d octets, the server takes %d (max_payload)", size, most)
 	case l.target.maxMsg > 0 && size > l.target.maxMsg:
-		return reject(bridge.ReasonOversized, "body and headers of %d octets, the stream takes %d (max_msg_size)", size, l.target.maxMsg)
+		return settings(bridge.ReasonOversized, "body and headers of %d octets, the stream takes %d (max_msg_size)", size, l.target.maxMsg)
 	case head > maxHeader:
 		return reject(bridge.ReasonOversized, "headers of %d octets, JetStream takes %d", head, maxHeader)
 	case len(out.Subject)+len(l.inbox)+64 > maxLine:
 		return reject(bridge.ReasonName, "a subject of %d octets does not fit into the server's max_control_line", len(out.Subject))
 	case l.target.subjects != nil && !matchesAny(l.target.subjects, out.Subject):
-		return reject(bridge.ReasonUnroutable, "subject %q is not among the stream's subjects %s", bridge.Printable(out.Subject, 80), strings.Join(l.target.subjects, ", "))
+		return settings(bridge.ReasonUnroutable, "subject %q is not among the stream's subjects %s", bridge.Printable(out.Subject, 80), strings.Join(l.target.subjects, ", "))
 	}
 	return out, nil
 }

@@ -157,6 +157,25 @@ func TestSendRejects(t *testing.T) {
 	}
 }
 
+// What an operator mends while the lane is open counts with the next message.
+func TestSettingsMended(t *testing.T) {
+	o, js, _ := targetOf(t, SinkConfig{Subject: "b.{address}"}, jetstream.StreamConfig{MaxMsgSize: 10_000, Subjects: []string{"b.*"}})
+	l := openLane(t, o)
+	large := plain(func(m *bridge.Message) { m.Body = make([]byte, 20_000) })
+	deep := plain(func(m *bridge.Message) { m.ID.Value, m.Address.Name = "j", "a.b" })
+	for _, m := range []*bridge.Message{large, deep} {
+		if n, err := l.Send(t.Context(), []*bridge.Message{m}); n != 0 || bridge.ClassOf(err) != bridge.Rejected {
+			t.Fatalf("before: %d, %v", n, err)
+		}
+	}
+	c := streamInfo(t, js, "B").Config
+	c.MaxMsgSize, c.Subjects = 30_000, []string{"b.*", "b.*.*"}
+	if _, err := js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	l.deliver(t, []*bridge.Message{large, deep})
+}
+
 // What fits exactly is taken.
 func TestSendLargest(t *testing.T) {
 	o, _, _ := targetOf(t, SinkConfig{}, jetstream.StreamConfig{})

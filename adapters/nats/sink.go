@@ -101,11 +101,17 @@ func (s *sink) look(ctx context.Context, conn *connection) (target, error) {
 	if wrong, hint := unfit(&info.Config, c); wrong != "" {
 		return target{}, bridge.Fatal(fmt.Errorf("%s: %s: stream %s: %s", Kind, conn.system.name, c.Stream, wrong), hint)
 	}
-	t := target{created: info.Created, origin: originOf(info), last: info.State.LastSeq, first: info.State.FirstSeq, maxMsg: max(0, int(info.Config.MaxMsgSize))}
-	if reachOf(c.template, info.Config.Subjects) != reachAll {
-		t.subjects = info.Config.Subjects
-	}
+	t := target{created: info.Created, origin: originOf(info), last: info.State.LastSeq, first: info.State.FirstSeq}
+	t.learn(&info.Config, c)
 	return t, nil
+}
+
+// learn takes over what the stream's settings are.
+func (t *target) learn(stream *jetstream.StreamConfig, c *SinkConfig) {
+	t.maxMsg, t.subjects = max(0, int(stream.MaxMsgSize)), nil
+	if reachOf(c.template, stream.Subjects) != reachAll {
+		t.subjects = stream.Subjects
+	}
 }
 
 // unfit says why a stream cannot be this target, or "".
