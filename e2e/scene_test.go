@@ -32,6 +32,7 @@ type scene struct {
 	rabbit  string // URL
 	nats    string // URL
 	kafka   string // URL; empty in stories without one
+	second  string // URL of another RabbitMQ; likewise
 	disturb map[brokers.Kind]*brokers.Server
 
 	// Where the bridge finds them: the same, or through proxies.
@@ -170,6 +171,9 @@ func (s *scene) write() {
 		fmt.Fprintf(&b, "  - {name: kafka, kind: kafka, brokers: [%q], session_timeout: %s, request_timeout: 5s}\n",
 			strings.TrimPrefix(s.kafkaVia, "kafka://"), kafkaSession)
 	}
+	if s.second != "" {
+		fmt.Fprintf(&b, "  - {name: second, kind: rabbitmq, url: %q, heartbeat: 2s, setup_timeout: 5s, confirm_timeout: 5s}\n", s.second)
+	}
 	b.WriteString("relays:\n")
 	for _, r := range s.relays {
 		fmt.Fprintf(&b, "  - name: %s\n    from: %s\n    to: %s\n", r.name, r.from, r.to)
@@ -227,11 +231,11 @@ func (s *scene) begin() {
 	s.t.Cleanup(s.sweep)
 	book := ledger.NewBook(ledger.NewPlan(s.load))
 	for i, r := range s.relays {
-		subject, aside, losses := r.book.Subject, r.book.Aside, r.book.Losses
+		subject, aside, seen, losses := r.book.Subject, r.book.Aside, r.book.Seen, r.book.Losses
 		if r.book = book; i > 0 {
 			r.book = book.ForAnother()
 		}
-		r.book.Subject, r.book.Aside, r.book.Losses = subject, aside, losses
+		r.book.Subject, r.book.Aside, r.book.Seen, r.book.Losses = subject, aside, seen, losses
 		if c, ok := r.reader.(io.Closer); ok {
 			s.t.Cleanup(func() { _ = c.Close() })
 		}

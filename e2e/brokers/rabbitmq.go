@@ -89,6 +89,7 @@ func (s *Server) rabbitEnv(dir string) []string {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + os.Getenv("PATH"),
 		"HOME=" + dir,
 		"LANG=C.UTF-8",
+		"ERL_CRASH_DUMP=" + at("erl_crash.dump"),
 		"ERL_EPMD_PORT=" + strconv.Itoa(s.Ports[2]),
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_NODENAME=crossfade" + strconv.Itoa(s.Ports[0]) + "@localhost",

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"sync"
+	"time"
 )
 
 // A state is what is known of a planned message at the incumbent.
@@ -26,6 +27,9 @@ type Book struct {
 	// Aside, where it is set, is asked about each message that carries no number of
 	// the plan; true takes it out of the book. Called by one goroutine at a time.
 	Aside func(m *Message) bool
+	// Seen, where it is set, is told how long a message was on its way when it is found
+	// first, from when it was sent. Called by one goroutine at a time.
+	Seen func(onItsWay time.Duration)
 	// Losses are what the incumbent does to messages before anybody can read them.
 	Losses []Loss
 
@@ -43,6 +47,7 @@ type Book struct {
 type source struct {
 	mu        sync.Mutex
 	states    []state
+	at        []int64 // when a message was sent, in nanoseconds since 1970
 	confirmed int
 	newest    int // number that was sent
 	enough    bool
@@ -50,7 +55,7 @@ type source struct {
 
 // NewBook opens an empty book.
 func NewBook(p *Plan) *Book {
-	return (&Book{Plan: p, source: &source{states: make([]state, p.Messages+1)}}).ForAnother()
+	return (&Book{Plan: p, source: &source{states: make([]state, p.Messages+1), at: make([]int64, p.Messages+1)}}).ForAnother()
 }
 
 // ForAnother opens a book for one more candidate of the same incumbent.
@@ -63,7 +68,7 @@ func (b *Book) Sent(n int) {
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
 	if b.source.states[n] == unsent {
-		b.source.states[n] = sent
+		b.source.states[n], b.source.at[n] = sent, time.Now().UnixNano()
 	}
 	b.source.newest = max(b.source.newest, n)
 }
@@ -165,6 +170,13 @@ func (b *Book) Complete() bool {
 	return true
 }
 
+// since is how long ago message n was sent.
+func (b *Book) since(n int) time.Duration {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	return time.Since(time.Unix(0, b.source.at[n]))
+}
+
 func (b *Book) stateOf(n int) state {
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
@@ -207,6 +219,9 @@ func (b *Book) Observe(m *Message) {
 	}
 	if b.seen[n] == 0 {
 		b.distinct++
+		if b.Seen != nil {
+			b.Seen(b.since(n))
+		}
 	}
 	b.seen[n] = min(b.seen[n], 254) + 1
 	b.newest[key] = max(b.newest[key], uint32(n))
