@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 STORIES := ./e2e
 UNIT = $$($(GO) list ./... | grep -v '/e2e$$' | grep -v '/e2e/bench')
 
-.PHONY: help build test unit race planted lint fuzz up down e2e bench demo check clean
+.PHONY: help build test matrix unit race planted lint fuzz up down e2e bench demo check clean
 
 help: ## list what one can do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,19 @@ QUIETER = grep --line-buffered -Ev '^=== (RUN|PAUSE|CONT|NAME)'
 
 test: ## everything: unit, conformance, planted mistakes, stories at reduced size
 	$(WITH_BROKERS); \
+	export CROSSFADE_MATRIX=$$(mktemp -d); \
 	$(GO) test -shuffle=on -timeout 15m $(UNIT); \
 	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
+	$(GO) run ./e2e/matrix -check $$CROSSFADE_MATRIX CONFORMANCE.md; \
 	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay; \
 	$(GO) test -count=1 -timeout 25m -v $(STORIES) | $(QUIETER)
+
+matrix: ## run the conformance suite on all brokers and write CONFORMANCE.md
+	$(WITH_BROKERS); \
+	export CROSSFADE_MATRIX=$$(mktemp -d); \
+	$(GO) test -run Conformance -timeout 20m ./adapters/...; \
+	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
+	$(GO) run ./e2e/matrix $$CROSSFADE_MATRIX CONFORMANCE.md
 
 unit: ## the tests that need no broker of their own
 	$(GO) test -short -shuffle=on $(UNIT)

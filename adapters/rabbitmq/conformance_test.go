@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,9 +41,21 @@ func TestConformance(t *testing.T) {
 			if tap == toExchange {
 				h.Name = "rabbitmq, exchange target"
 			}
+			h.Name += ", RabbitMQ " + generationOf(t, at.url)
 			adaptertest.Run(t, h)
 		})
 	}
+}
+
+// generationOf names the version that the broker says of itself, without its patch.
+func generationOf(t *testing.T, url string) string {
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	b := brokerOf(conn.Properties, "/")
+	return b.version[:max(0, strings.LastIndexByte(b.version, '.'))]
 }
 
 // A site is a broker that the suite may restart, or may not where server is nil.

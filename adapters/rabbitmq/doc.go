@@ -67,8 +67,11 @@
 //
 // Publishings are mandatory and confirmed. A lane has a connection of its own and
 // holds an exclusive queue on it: who has the queue is the relay's owner, and
-// who loses it has lost the connection. A stream can be read back; queues and
-// exchanges cannot, and their traits say so.
+// who loses it has lost the connection. The channel that publishes has an exclusive
+// subscription as well, to a queue that nobody writes to: the broker ends the channels
+// of a lost connection later than its queues, and until then what such a channel was
+// given may still be published. A stream can be read back; queues and exchanges
+// cannot, and their traits say so.
 //
 // # The client library's part
 //
