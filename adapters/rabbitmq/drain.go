@@ -60,7 +60,7 @@ func (n *session) behind(ctx context.Context, next *thing, b bridge.Backlog) (br
 	case next == nil:
 		return b, nil
 	case next.kind == kindStream:
-		last, empty, err := n.tail(ctx, next.name, 200*time.Millisecond)
+		last, empty, _, err := n.tailUntil(ctx, next.name, 200*time.Millisecond, 0)
 		if err == nil && !empty {
 			b.Messages, b.Bound = b.Messages+int64(min(last+1, math.MaxInt64/2)), true
 		}

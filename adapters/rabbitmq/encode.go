@@ -86,7 +86,7 @@ func (e *encoder) append(dst []byte, m *bridge.Message) ([]byte, error) {
 func (e *encoder) prepare() error {
 	m := e.m
 	if most := e.limit.octets(); len(m.Body) > most {
-		return bridge.Reject(bridge.ReasonOversized, fmt.Errorf("rabbitmq: the body has %d octets; the broker takes %d", len(m.Body), most))
+		return bridge.Reject(bridge.ReasonOversized, fmt.Errorf("rabbitmq: the body has %d octets; the broker takes %d (max_message_size; where it was raised, say so in max_message of the system, and start the bridge again)", len(m.Body), most))
 	}
 	var err error
 	if e.key, err = e.target.routingKey(e.key[:0], m); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -102,36 +103,53 @@ func offsetOf(d *delivery) (uint64, error) {
 // stale for seconds, so the newest chunk is read until a synchronous call
 // brings nothing more. An empty stream gives no sign of itself: one that says
 // nothing for as long as patience and counts nothing is taken as empty.
+// Where messages come all the time, no call brings nothing: after tailMost the newest
+// that has come is it.
 func (n *session) tail(ctx context.Context, stream string, patience time.Duration) (offset uint64, empty bool, err error) {
+	offset, empty, _, err = n.tailUntil(ctx, stream, patience, math.MaxUint64)
+	return offset, empty, err
+}
+
+// tailMost is longer than a chunk takes to read.
+const tailMost = 2 * time.Second
+
+// tailUntil is tail, and returns as soon as it has seen the offset until: with 0, an
+// offset of the newest chunk. calm says that what it gives is the end, and not just what
+// came while more was coming.
+func (n *session) tailUntil(ctx context.Context, stream string, patience time.Duration, until uint64) (offset uint64, empty, calm bool, err error) {
 	r, err := n.readStream(stream, "last", 1024)
 	if err != nil {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	defer r.close()
 	if empty, err := r.waitFirst(ctx, patience); err != nil || empty {
-		return 0, empty, err
+		return 0, empty, empty, err
 	}
+	began := time.Now()
 	for r.intake.pending() {
 		batch, err := r.next(ctx, 1024)
 		if err != nil {
-			return 0, false, err
+			return 0, false, false, err
 		}
 		newest := &batch[len(batch)-1]
 		tag := newest.tag // the batch is void once pending is asked
 		if offset, err = offsetOf(newest); err != nil {
-			return 0, false, err
+			return 0, false, false, err
+		}
+		if offset >= until || time.Since(began) > tailMost {
+			return offset, false, false, nil
 		}
 		if r.intake.pending() {
 			continue
 		}
 		if err := r.ack(tag); err != nil {
-			return 0, false, err
+			return 0, false, false, err
 		}
 		if err := r.sync(); err != nil {
-			return 0, false, err
+			return 0, false, false, err
 		}
 	}
-	return offset, false, nil
+	return offset, false, true, nil
 }
 
 // waitFirst waits for the first delivery.

@@ -104,11 +104,13 @@ func notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) 
 	if next == 0 {
 		return nil
 	}
-	last, empty, err := n.tail(ctx, tap, n.broker.emptyPatience())
-	if err != nil {
+	last, empty, calm, err := n.tailUntil(ctx, tap, n.broker.emptyPatience(), next-1)
+	switch {
+	case err != nil:
 		return err
-	}
-	if empty || last+1 < next {
+	case !calm && last+1 < next:
+		return fmt.Errorf("rabbitmq: the end of stream %s, where messages come all the time, was not found within %v: at %d it is before offset %d", tap, tailMost, last, next)
+	case empty || last+1 < next:
 		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", tap, next),
 			"Delete "+stream+" to begin anew with the new stream.")
 	}
@@ -216,7 +218,7 @@ func (s *streamSource) Ack(ctx context.Context, receipts []bridge.Receipt) error
 func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 	return s.asking.ask(ctx, s.session, func(ctx context.Context) (bridge.Backlog, error) {
 		waits := bridge.Backlog{Bytes: -1}
-		last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
+		last, empty, _, err := s.session.tailUntil(ctx, s.reader.stream, 200*time.Millisecond, 0)
 		if err != nil {
 			return waits, err
 		}
@@ -232,8 +234,11 @@ func (s *streamSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 
 // atEnd says that all of the stream has been acknowledged.
 func (s *streamSource) atEnd(ctx context.Context) (bool, error) {
-	last, empty, err := s.session.tail(ctx, s.reader.stream, 200*time.Millisecond)
-	if err != nil || empty {
+	s.mu.Lock()
+	next := s.pos.next
+	s.mu.Unlock()
+	last, empty, calm, err := s.session.tailUntil(ctx, s.reader.stream, 200*time.Millisecond, next)
+	if err != nil || empty || !calm {
 		return empty && err == nil, err
 	}
 	s.mu.Lock()

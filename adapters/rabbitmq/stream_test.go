@@ -2,8 +2,10 @@ package rabbitmq
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,6 +93,49 @@ func TestAHalfDeletedTapStopsTheRelay(t *testing.T) {
 				t.Fatalf("with another tap: %v", err)
 			}
 		}
+	}
+}
+
+// A stream whose end never rests is read on nevertheless: who looks for its end finds
+// one.
+func TestABusyStreamOpens(t *testing.T) {
+	n := sharedNode(t)
+	x, o := streamTap(t, n, "")
+	s := openSource(t, o)
+	n.publish(t, x, bodies(0, 10, 10)...)
+	if err := s.Ack(t.Context(), receipts(receive(t, s, 10))); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer stop()
+	for range 4 { // chunks come faster than a look at them takes
+		ch := n.channel(t)
+		busy.Go(func() {
+			for ctx.Err() == nil {
+				for range 20 {
+					if err := ch.PublishWithContext(t.Context(), x, "k", false, false, amqp.Publishing{Body: []byte("more")}); err != nil {
+						t.Errorf("publish: %v", err)
+						return
+					}
+				}
+				time.Sleep(2 * time.Millisecond) // the pace of the load
+			}
+		})
+	}
+	began := time.Now()
+	s = openSource(t, o)
+	if took := time.Since(began); took > 5*tailMost {
+		t.Errorf("a session was open after %v", took)
+	}
+	t.Logf("open after %v", time.Since(began))
+	began = time.Now()
+	if b, err := s.(bridge.Backlogger).Backlog(t.Context()); err != nil || time.Since(began) > tailMost {
+		t.Errorf("backlog %+v after %v: %v", b, time.Since(began), err)
+	} else {
+		t.Logf("backlog %+v after %v", b, time.Since(began))
 	}
 }
 
