@@ -55,10 +55,10 @@ func TestRabbitMQLost(t *testing.T) { onBoth(t, rabbitLost) }
 
 func rabbitLost(t *testing.T, g generation) {
 	source := newScene(t, g, "RabbitMQ → JetStream, the source broker lost", brokers.KindRabbitMQ)
-	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
+	source.fromRabbitMQ(smallest, quorum, classic).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 2000))
 	log := newScene(t, g, "RabbitMQ stream → JetStream, the source broker lost", brokers.KindRabbitMQ)
-	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 4000))
+	log.fromRabbitMQ(smallest, stream).sizedLoad(ledger.Zipf10k, sized(10_000, 1_000_000), sized(800, 2000))
 	target := newScene(t, g, "JetStream → RabbitMQ, the target broker lost", brokers.KindRabbitMQ)
-	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 4000))
+	target.fromJetStream(allTypes...).sizedLoad(ledger.Keys100, sized(10_000, 1_000_000), sized(800, 2000))
 	brokerLost(brokers.KindRabbitMQ, source, log, target)
 }

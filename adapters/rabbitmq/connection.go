@@ -198,6 +198,9 @@ func (l *limit) stop() { l.timer.Stop() }
 // made of the end of its connection is then of no weight: a broker that is slow may
 // answer the next time.
 func cutShort(ctx context.Context, what string, err error) error {
+	if err == context.Cause(ctx) { //nolint:errorlint // it says nothing but that
+		return fmt.Errorf("rabbitmq: %s: %w", what, err)
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("rabbitmq: %s: %w: %v", what, cause, err) //nolint:errorlint // so that it is not Fatal
 	}

@@ -39,8 +39,13 @@ func (o *sourceOpener) openOffsets(ctx context.Context, n *session, stream, tap 
 		return nil, err
 	}
 	p := &offsets{log: log}
-	if err := log.replay(ctx, p.read); err != nil {
+	if err := log.newest(ctx, p.read); err != nil {
 		return nil, err
+	}
+	if !p.created {
+		if err := log.replay(ctx, p.read); err != nil {
+			return nil, err
+		}
 	}
 	if p.incarnation == "" {
 		p.incarnation = token()

@@ -104,13 +104,37 @@ func (l *ownLog) replay(ctx context.Context, each func(record []byte) error) err
 	if err := l.publish(ctx, kindMark, mark, "", nil); err != nil {
 		return err
 	}
-	return l.session.records(ctx, l.stream, func(_ uint64, kind, id string) bool { return kind == kindMark && id == mark }, each)
+	return l.session.records(ctx, l.stream, "first", isMark(mark), each)
 }
 
-// records calls each with every whole record of a stream, from its first to the
-// message that last is true of. There has to be one.
-func (n *session) records(ctx context.Context, stream string, last func(offset uint64, kind, id string) bool, each func(record []byte) error) error {
-	r, err := n.readStream(stream, "first", 512)
+// enough is how many of its newest messages a log is read back by, of which only the
+// newest record counts: each is a chunk of its own, and a broker that is busy takes
+// milliseconds for each.
+const enough = 64
+
+// newest is replay of the newest records alone. There may be none, where the newest
+// messages are marks or parts of a long record.
+func (l *ownLog) newest(ctx context.Context, each func(record []byte) error) error {
+	mark := token()
+	if err := l.publish(ctx, kindMark, mark, "", nil); err != nil {
+		return err
+	}
+	end, _, err := l.session.tail(ctx, l.stream, l.session.broker.emptyPatience())
+	if err != nil {
+		return err
+	}
+	from := int64(end) - min(int64(end), enough) //nolint:gosec // an offset
+	return l.session.records(ctx, l.stream, from, isMark(mark), each)
+}
+
+func isMark(mark string) func(uint64, string, string) bool {
+	return func(_ uint64, kind, id string) bool { return kind == kindMark && id == mark }
+}
+
+// records calls each with every whole record of a stream, from an offset (or "first")
+// to the message that last is true of. There has to be one.
+func (n *session) records(ctx context.Context, stream string, from any, last func(offset uint64, kind, id string) bool, each func(record []byte) error) error {
+	r, err := n.readStream(stream, from, 512)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ func (n *session) readRecord(ctx context.Context, bridgeName string) (*record, e
 	if err != nil || empty {
 		return r, err
 	}
-	return r, n.records(ctx, stream, func(offset uint64, _, _ string) bool { return offset >= last }, func(entry []byte) error {
+	return r, n.records(ctx, stream, "first", func(offset uint64, _, _ string) bool { return offset >= last }, func(entry []byte) error {
 		var e note
 		if err := json.Unmarshal(entry, &e); err != nil {
 			return bridge.Fatal(fmt.Errorf("rabbitmq: %s: entry %q cannot be read", stream, printable(string(entry))),

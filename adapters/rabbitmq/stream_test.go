@@ -233,6 +233,32 @@ func TestRecallAmongStrangers(t *testing.T) {
 	}
 }
 
+// The position is the newest record, however many attempts to open the tap have left
+// their marks behind it.
+func TestThePositionIsFoundBehindMarks(t *testing.T) {
+	n := sharedNode(t)
+	x, o := streamTap(t, n, "")
+	s := openSource(t, o)
+	n.publish(t, x, bodies(0, 50, 0)...)
+	for _, d := range receive(t, s, 50)[:30] {
+		if err := s.Ack(t.Context(), []bridge.Receipt{d.Receipt}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, marks := range []int{0, enough / 2, enough, 3 * enough} {
+		for range marks {
+			if err := s.(*streamSource).offsets.log.publish(t.Context(), kindMark, token(), "", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = s.Close()
+		s = openSource(t, o)
+		if got := receive(t, s, 1)[0].Origin.Offset; got != 30 {
+			t.Fatalf("behind %d marks the tap begins at %d, want 30", marks, got)
+		}
+	}
+}
+
 // The offsets stream stays small however often it is written.
 func TestOffsetsStreamIsBounded(t *testing.T) {
 	n := sharedNode(t)
