@@ -38,11 +38,13 @@ QUIETER = grep --line-buffered -Ev '^=== (RUN|PAUSE|CONT|NAME)'
 test: ## everything: unit, conformance, planted mistakes, stories at reduced size
 	$(WITH_BROKERS); \
 	export CROSSFADE_MATRIX=$$(mktemp -d); \
+	four=$$(mktemp); \
+	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 15m ./adapters/rabbitmq > $$four 2>&1 & \
 	$(GO) test -shuffle=on -timeout 15m $(UNIT); \
-	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
+	wait $$! || { cat $$four; exit 1; }; cat $$four; \
 	$(GO) run ./e2e/matrix -check $$CROSSFADE_MATRIX CONFORMANCE.md; \
 	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay; \
-	$(GO) test -count=1 -timeout 25m -v $(STORIES) | $(QUIETER)
+	$(GO) test -count=1 -timeout 60m -v $(STORIES) | $(QUIETER)
 
 matrix: ## run the conformance suite on all brokers and write CONFORMANCE.md
 	$(WITH_BROKERS); \

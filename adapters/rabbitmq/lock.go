@@ -68,7 +68,8 @@ const senderExpiry = 10 * time.Minute
 // An exclusive queue goes with its connection, and the broker ends the channels of a
 // connection later: one that is slow goes on to publish what it was given. A
 // subscription ends with its channel, so the channel that publishes has one that is
-// exclusive. Nothing is ever sent to its queue. // I2 I6
+// exclusive. Nothing is ever sent to its queue. In a cluster the queue waits for its
+// node: while that one is away the lock alone has to do. // I2 I6
 func (n *session) sender(ctx context.Context, name string, p port) (*amqp.Channel, uint16, error) {
 	until := time.Now().Add(lockPatience)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
@@ -76,8 +77,13 @@ func (n *session) sender(ctx context.Context, name string, p port) (*amqp.Channe
 		if err == nil || !inUse(err) && !hasCode(err, codeNotFound) {
 			return ch, id, setupError("publishing channel", err)
 		}
+		late := time.Now().After(until)
+		if late && isDown(err) {
+			ch, id, err = n.channel(p)
+			return ch, id, setupError("publishing channel", err)
+		}
 		err = fmt.Errorf("rabbitmq: %s: the channel that an earlier session of this relay published through has not ended yet: %w", name, err)
-		if time.Now().After(until) {
+		if late {
 			return nil, 0, err
 		}
 		select {
@@ -102,6 +108,12 @@ func (n *session) trySender(name string, p port) (*amqp.Channel, uint16, error) 
 	}
 	_, err = ch.Consume(name, "crossfade", true, true, false, false, nil) // not found: it went with the subscription before
 	return ch, id, err
+}
+
+// isDown says that a queue's node is away.
+func isDown(err error) bool {
+	var e *amqp.Error
+	return errors.As(err, &e) && e.Code == codeNotFound && notReady(e)
 }
 
 // inUse says that somebody has an exclusive subscription.

@@ -56,7 +56,7 @@ func laneLock(id bridge.Identity, lane int) string { return lockName(id, strconv
 
 // laneSender names the queue that the channel of a lane is subscribed to.
 func laneSender(id bridge.Identity, lane int) string {
-	return lockName(id, strconv.Itoa(lane)+".sender")
+	return lockName(id, strconv.Itoa(lane)+"-sender")
 }
 
 // toTable makes a field table of a configuration's arguments.

@@ -152,11 +152,12 @@ func (n *session) tailUntil(ctx context.Context, stream string, patience time.Du
 	return offset, false, true, nil
 }
 
-// waitFirst waits for the first delivery.
+// waitFirst waits for the first delivery, or until the stream has been silent for as
+// long as patience with a count of nothing. That wait does not count as setting up.
 func (r *streamReader) waitFirst(ctx context.Context, patience time.Duration) (empty bool, err error) {
-	r.session.limit.allow(patience)
-	for {
-		waiting, cancel := context.WithTimeout(ctx, patience)
+	step := min(patience, time.Second)
+	for silent := step; ; silent += step {
+		waiting, cancel := context.WithTimeout(ctx, step)
 		err := r.intake.await(waiting)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
@@ -166,11 +167,14 @@ func (r *streamReader) waitFirst(ctx context.Context, patience time.Duration) (e
 			return false, err
 		}
 		state, err := r.session.passive(r.stream)
-		if err != nil {
+		switch {
+		case err != nil:
 			return false, runError("look at "+r.stream, err)
-		}
-		if state.Messages == 0 && !r.intake.pending() {
+		case state.Messages > 0 || r.intake.pending():
+		case silent >= patience:
 			return true, nil
+		default:
+			r.session.limit.allow(step)
 		}
 	}
 }
