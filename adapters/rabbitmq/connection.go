@@ -30,7 +30,6 @@ type session struct {
 	user   string
 	wait   time.Duration // how long an answer may take where nothing else bounds it
 	setup  time.Duration // how long a step of setting up may take, as bounded has it
-	limit  *limit        // of setUp, while it runs
 	mu     sync.Mutex    // one channel is opened at a time
 	once   sync.Once
 
@@ -154,14 +153,13 @@ func brokerOf(properties amqp.Table, vhost string) broker {
 func (s *system) setUp(ctx context.Context, what string, f func(context.Context, *session) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l := newLimit(s.settings.SetupTimeout, func() { cancel(errSetupTimeout) })
+	l := newLimit(limitOf(ctx), s.settings.SetupTimeout, func() { cancel(errSetupTimeout) })
 	defer l.stop()
+	ctx = context.WithValue(ctx, limitKey{}, l)
 	n, err := s.connect(ctx, what)
 	if err != nil {
 		return err
 	}
-	n.limit = l
-	defer func() { n.limit = nil }()
 	stop := context.AfterFunc(ctx, func() { _ = n.sock.Close() })
 	err = f(ctx, n)
 	if !stop() && err == nil {
@@ -174,21 +172,34 @@ func (s *system) setUp(ctx context.Context, what string, f func(context.Context,
 	return cutShort(ctx, what, err)
 }
 
-// A limit ends something after a while, in which waiting on purpose does not count.
+// A limit ends something after a while, in which waiting on purpose does not count. What
+// is set up within another setting up has the other's limit as its outer one. One
+// goroutine at a time uses it.
 type limit struct {
+	outer *limit
 	timer *time.Timer
 	at    time.Time
 }
 
-func newLimit(d time.Duration, over func()) *limit {
-	return &limit{timer: time.AfterFunc(d, over), at: time.Now().Add(d)}
+type limitKey struct{}
+
+// limitOf is the limit under which ctx runs, or nil.
+func limitOf(ctx context.Context) *limit {
+	l, _ := ctx.Value(limitKey{}).(*limit)
+	return l
 }
 
-// allow puts the end off, unless it has come. A nil limit has none.
+func newLimit(outer *limit, d time.Duration, over func()) *limit {
+	return &limit{outer: outer, timer: time.AfterFunc(d, over), at: time.Now().Add(d)}
+}
+
+// allow puts the end off, unless it has come, and the outer ones. A nil limit has none.
 func (l *limit) allow(d time.Duration) {
-	if l != nil && l.timer.Stop() {
-		l.at = l.at.Add(d)
-		l.timer.Reset(time.Until(l.at))
+	for ; l != nil; l = l.outer {
+		if l.timer.Stop() {
+			l.at = l.at.Add(d)
+			l.timer.Reset(time.Until(l.at))
+		}
 	}
 }
 

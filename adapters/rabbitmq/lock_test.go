@@ -47,6 +47,10 @@ func TestNothingOfTheSessionBeforeComesLater(t *testing.T) {
 					t.Errorf("recalled %d of an empty stream", got)
 				}
 			})
+			t.Run("empty stream of an application", func(t *testing.T) {
+				o := n.source(t, n.open(t, "setup_timeout: 5s"), n.identity(t), "stream: "+n.queue(t, "empty", typeStream)+"\nstart: first")
+				openSource(t, o)
+			})
 			t.Run("slow channel", func(t *testing.T) {
 				l := newLateness(t, srv, n, 20)
 				resume := l.suspend(channels)

@@ -174,7 +174,7 @@ func (r *streamReader) waitFirst(ctx context.Context, patience time.Duration) (e
 		case silent >= patience:
 			return true, nil
 		default:
-			r.session.limit.allow(step)
+			limitOf(ctx).allow(step)
 		}
 	}
 }

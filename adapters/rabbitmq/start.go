@@ -102,7 +102,7 @@ func (n *session) at(ctx context.Context, stream string, t time.Time, end uint64
 	if err := r.sync(); err != nil {
 		return 0, err
 	}
-	n.limit.allow(n.broker.emptyPatience())
+	limitOf(ctx).allow(n.broker.emptyPatience())
 	waiting, cancel := context.WithTimeout(ctx, n.broker.emptyPatience())
 	defer cancel()
 	batch, err := r.next(waiting, 1)
