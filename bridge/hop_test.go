@@ -48,6 +48,9 @@ func drawMessage(t *rapid.T) Message {
 		default:
 			p.Text = anyString(t, "text")
 		}
+		if k == KindKey && !p.Null && p.Text == m.Key && p.Text != "" {
+			continue // a native key that is the metric's goes without saying
+		}
 		m.Properties = append(m.Properties, p)
 	}
 	return m

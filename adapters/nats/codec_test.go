@@ -74,6 +74,9 @@ var (
 			Address: bridge.Address{Space: rapid.OneOf(rapid.Just(""), anyText).Draw(t, "space"), Name: anyText.Draw(t, "name"), Partition: rapid.Int32Range(0, 3).Draw(t, "partition")},
 			Headers: rapid.SliceOfN(header, 0, 6).Draw(t, "headers"), Properties: rapid.SliceOfN(property, 0, 4).Draw(t, "properties"),
 		}
+		m.Properties = slices.DeleteFunc(m.Properties, func(p bridge.Property) bool { // a native key that is the metric's goes without saying
+			return p.Kind == bridge.KindKey && !p.Null && p.Text == m.Key && p.Text != ""
+		})
 		if rapid.IntRange(0, 4).Draw(t, "id") > 0 {
 			m.ID = bridge.ID{Value: anyText.Draw(t, "id"), Scope: bridge.Scope(rapid.IntRange(0, 1).Draw(t, "scope")), From: bridge.Provenance(rapid.IntRange(0, 2).Draw(t, "from"))}
 			if m.ID.Value == "" {
