@@ -20,7 +20,7 @@ func natsWants(k *work) {
 		return
 	}
 	stream := t.Object
-	stream.Takes = k.subjects()
+	stream.Takes = apart(k.subjects())
 	set(&stream, bridge.Setting{Meaning: bridge.MeaningWindow, Name: "duplicate_window", Value: time.Duration(usualWindow).String(), N: usualWindow})
 	for i := range k.scope.places {
 		k.carry(&k.scope.places[i], &stream)
@@ -29,15 +29,62 @@ func natsWants(k *work) {
 		set(&stream, bridge.Setting{Meaning: bridge.MeaningWindow, Name: "duplicate_window", Value: age.Value, N: age.N})
 	}
 	if slices.Contains(stream.Takes, natsAll) {
-		k.miss(describe(&stream), fmt.Sprintf("the template %s may make any subject, and a stream that confirms cannot take all of them: begin it with a word of its own, such as %s.{address}", t.Names, strings.ToLower(stream.Name)))
+		k.miss(describe(&stream), anySubject("the template "+t.Names.String(), &stream))
 		return
 	}
 	k.need(stream, "")
 	k.names(&stream)
 	names := readableNames(k.scope.readers)
 	for i := range k.scope.readers {
-		k.consumer(&k.scope.readers[i], names[i], &stream)
+		k.consumer(&k.scope.readers[i], names[i], stream.Name)
 	}
+}
+
+func anySubject(who string, stream *bridge.Object) string {
+	return fmt.Sprintf("%s may make any subject, and a stream that confirms cannot take all of them: begin it with a word of its own, such as %s.{address}", who, strings.ToLower(stream.Name))
+}
+
+// natsSettle looks at what several relays want of a stream and of its consumers
+// together: neither may have patterns that overlap, and a consumer that gets all of
+// its stream needs none.
+func natsSettle(w *Wanted) {
+	all := w.Items
+	for i := range all {
+		stream := &all[i]
+		if !stream.isStream() {
+			continue
+		}
+		takes := apart(stream.Object.Takes)
+		stream.Object.Takes = takes
+		if slices.Contains(takes, natsAll) {
+			for _, relay := range stream.Relays {
+				w.Routes = append(w.Routes, Route{relay, stream.Describe(), anySubject("the templates of "+strings.Join(stream.Relays, ", ")+" together", &stream.Object)})
+			}
+		}
+		for j := range all {
+			c := &all[j]
+			if !c.isConsumer() || c.System != stream.System || c.Object.From != stream.Object.Name {
+				continue
+			}
+			c.Object.Takes = apart(c.Object.Takes)
+			if len(takes) > 0 && !slices.ContainsFunc(takes, func(s bridge.Pattern) bool { return !s.CoveredBy(c.Object.Takes) }) {
+				c.Object.Takes = nil // all of the stream
+			}
+		}
+	}
+	refused := func(system, stream string) bool {
+		return slices.ContainsFunc(all, func(i Item) bool {
+			return i.System == system && i.Object.Name == stream && i.isStream() && slices.Contains(i.Object.Takes, natsAll)
+		})
+	}
+	w.Items = slices.DeleteFunc(slices.Clone(all), func(i Item) bool {
+		return refused(i.System, i.Object.Name) && i.isStream() || i.isConsumer() && refused(i.System, i.Object.From)
+	})
+}
+
+func (i *Item) isStream() bool { return i.Object.Role == bridge.RoleLog && i.Object.Kind == "stream" }
+func (i *Item) isConsumer() bool {
+	return i.Object.Role == bridge.RoleReader && i.Object.Kind == "consumer"
 }
 
 // usualWindow is for how long a stream knows repeats by itself, in nanoseconds.
@@ -89,12 +136,12 @@ func natsFilters(p bridge.Pattern) []bridge.Pattern {
 }
 
 // consumer is the counterpart of an application's queue, consumer or group.
-func (k *work) consumer(r *reader, name string, stream *bridge.Object) {
+func (k *work) consumer(r *reader, name, stream string) {
 	if leaves, ok := r.object.Setting(bridge.MeaningLeaves); ok {
-		k.lose(&r.object, text(leaves), "it goes with its last consumer: at NATS the application makes an ephemeral consumer of stream "+stream.Name+" itself")
+		k.lose(&r.object, text(leaves), "it goes with its last consumer: at NATS the application makes an ephemeral consumer of stream "+stream+" itself")
 		return
 	}
-	c := bridge.Object{Role: bridge.RoleReader, Kind: "consumer", Name: name, From: stream.Name}
+	c := bridge.Object{Role: bridge.RoleReader, Kind: "consumer", Name: name, From: stream}
 	for i := range r.routes {
 		t := &r.routes[i]
 		p, ok := k.relay.Target.Names.Pattern(t.space, t.takes, k.relay.Target.Encode)
@@ -111,10 +158,10 @@ func (k *work) consumer(r *reader, name string, stream *bridge.Object) {
 			k.miss(t.text(&r.object), "NATS does not choose by headers: its consumer gets everything of "+t.of.Name+" and has to choose by itself")
 		}
 	}
-	k.carry(&r.object, &c)
-	if c.Takes = apart(c.Takes); len(stream.Takes) > 0 && !slices.ContainsFunc(stream.Takes, func(s bridge.Pattern) bool { return !s.CoveredBy(c.Takes) }) {
-		c.Takes = nil // all of the stream
+	if len(c.Takes) == 0 {
+		return // nothing comes to it, and a consumer without a filter would get all
 	}
+	k.carry(&r.object, &c)
 	k.need(c, describe(&r.object))
 }
 
@@ -123,8 +170,8 @@ func covers(p bridge.Pattern, filters []bridge.Pattern) bool {
 	return !slices.ContainsFunc(filters, func(f bridge.Pattern) bool { return !p.Covers(f) })
 }
 
-// apart makes filters that do not overlap, as one consumer's may not: two that do
-// become one that is wider.
+// apart makes patterns that do not overlap, as those of a stream may not, nor those
+// of a consumer: two that do become one that is wider.
 func apart(all []bridge.Pattern) []bridge.Pattern {
 	all = reduced(all)
 	for i := range all {

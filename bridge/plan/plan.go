@@ -146,6 +146,7 @@ func Want(relays []Relay) *Wanted {
 		k.unread()
 		want(k)
 	}
+	natsSettle(w)
 	for i := range w.Items {
 		bridge.SortSettings(w.Items[i].Object.Settings)
 	}

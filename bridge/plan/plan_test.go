@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -262,6 +263,45 @@ func TestWhatCannotBeSeen(t *testing.T) {
 	}
 }
 
+// What relays want of one stream together is one that JetStream makes: subjects and
+// filters that do not overlap, and a consumer that gets all of it for one of them
+// gets all that any other needs too.
+func TestRelaysThatShareAStream(t *testing.T) {
+	incumbent := rabbit(exchange("topic", "t"), queue("classic", "q"), bind("t", "*.a.#", "q", bridge.RoleQueue),
+		exchange("topic", "u"), queue("classic", "all"), bind("u", "a.#", "all", bridge.RoleQueue), bind("t", "b.c", "all", bridge.RoleQueue))
+	relay := func(name, template string, taps ...bridge.Tap) Relay {
+		return Relay{Name: name, From: "old", To: "new", Kind: "nats", Taps: taps, Target: toStream("S", template), Incumbent: incumbent}
+	}
+	for _, c := range []struct {
+		name   string
+		relays []Relay
+		want   map[string]string // takes by name
+		routes string
+	}{
+		{"filters of one consumer", []Relay{relay("r0", "s.{address}", tap("t", "#")), relay("r1", "s.t.{address}", tap("t", "#"))},
+			map[string]string{"S": "s.>", "q": "", "all": "s.b.c, s.t.b.c"}, ""},
+		{"one has all of its relay's", []Relay{relay("r0", "{address}", tap("u", "a.#")), relay("r1", "{address}", tap("t", "b.c"), tap("t", "d"))},
+			map[string]string{"S": "a, a.>, b.c, d", "all": "a, a.>, b.c"}, ""},
+		{"subjects of one stream", []Relay{relay("r0", "{address}", tap("t", "x.*.b"), tap("t", "x.a.*"))},
+			map[string]string{"S": "x.>", "q": "*.a, *.a.>"}, ""},
+		{"subjects that are anything together", []Relay{relay("r0", "{address}", tap("t", "*.b")), relay("r1", "{address}", tap("t", "a.*"))}, map[string]string{}, "r0, r1 together may make any subject"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := Want(c.relays)
+			got := map[string]string{}
+			for _, i := range w.Items {
+				got[i.Object.Name] = subjects(i.Object.Takes)
+			}
+			if !maps.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if found := slices.ContainsFunc(w.Routes, func(r Route) bool { return strings.Contains(r.Text, c.routes) }); c.routes != "" && !found {
+				t.Errorf("nothing says %q: %+v", c.routes, w.Routes)
+			}
+		})
+	}
+}
+
 // provided is a system that does what it is told to.
 func provided(there bridge.Topology, made []bridge.Object) bridge.Topology {
 	there.Objects = slices.Clone(there.Objects)
@@ -337,10 +377,10 @@ func TestAppliedTwiceIsEmpty(t *testing.T) {
 					t.Fatalf("%s takes %q, which NATS cannot say", describe(&o), p)
 				}
 			}
-			if kind == "nats" && o.Role == bridge.RoleReader {
+			if kind == "nats" {
 				for i, p := range o.Takes {
 					if slices.ContainsFunc(o.Takes[:i], p.Overlaps) {
-						t.Fatalf("filters of %s overlap: %q", describe(&o), o.Takes)
+						t.Fatalf("patterns of %s overlap: %q", describe(&o), o.Takes)
 					}
 				}
 			}
