@@ -71,6 +71,8 @@ type sourceSettings struct {
 	// origin. Anything else begins now.
 	Stream string       `yaml:"stream"`
 	Start  bridge.Start `yaml:"start"`
+	// Shared names a stream tap that other relays of the bridge read too.
+	Shared string `yaml:"shared_tap"`
 	// Queue is the existing queue of tap: queue, which Competes has to admit.
 	Queue    string `yaml:"queue"`
 	Competes bool   `yaml:"competes"`
@@ -201,7 +203,7 @@ func (c *sourceSettings) validate() error {
 	default:
 		c.Tap = typeQuorum
 	}
-	if err := c.validateStart(); err != nil {
+	if err := errors.Join(c.validateStart(), c.validateShared()); err != nil {
 		return err
 	}
 	if c.Stream != "" {

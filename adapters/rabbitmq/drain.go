@@ -82,6 +82,9 @@ func (d *draining) finish() {
 	o := d.opener
 	_ = o.system.setUp(ctx, o.id.String()+" delete "+d.tap.name, func(ctx context.Context, n *session) error {
 		defer n.close()
+		if o.settings.Shared != "" {
+			return o.leave(ctx, n, d.tap, d.beside)
+		}
 		return n.retire(ctx, o.id.Relay, d.tap, d.beside, func(ctx context.Context, notes ...note) error {
 			return o.system.note(ctx, o.id.Bridge, notes...)
 		})

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -21,11 +22,20 @@ func (s *system) Holdings(ctx context.Context, bridgeName string) ([]bridge.Hold
 		if err != nil || !r.noted {
 			return err
 		}
-		for _, relay := range slices.Sorted(maps.Keys(r.relays)) {
-			for _, t := range r.relays[relay].inOrder() {
-				h, there, err := n.holding(relay, t, r.relays[relay].bindings[t.name])
+		for _, owner := range r.owners() {
+			relay, readers := owner, []string(nil)
+			if strings.HasPrefix(owner, ownerPrefix) {
+				if relay, readers = "", r.readers(owner); len(readers) == 1 {
+					relay = readers[0]
+				}
+			}
+			for _, t := range r.relays[owner].inOrder() {
+				h, there, err := n.holding(relay, t, r.relays[owner].bindings[t.name])
 				if err != nil {
 					return err
+				}
+				if len(readers) > 0 {
+					h.Text += ", shared by " + strings.Join(readers, ", ")
 				}
 				if there {
 					found = append(found, h)
@@ -115,8 +125,22 @@ func counted(n int, one, many string) string {
 	return digits + " " + many
 }
 
+// owners are those for whom things are noted: shared taps before the relays that have
+// their positions in them, as things are deleted.
+func (r *record) owners() []string {
+	return slices.SortedFunc(maps.Keys(r.relays), func(a, b string) int {
+		shared := func(s string) int {
+			if strings.HasPrefix(s, ownerPrefix) {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(shared(a)-shared(b), strings.Compare(a, b))
+	})
+}
+
 // Remove deletes one relay's things while it holds the locks of the relay, or the
-// record when nothing else is left.
+// record when nothing else is left. A shared tap goes with its last reader.
 func (s *system) Remove(ctx context.Context, bridgeName, relay string) error {
 	what := "remove what " + bridgeName + " made"
 	if relay == "" {
@@ -134,7 +158,19 @@ func (s *system) Remove(ctx context.Context, bridgeName, relay string) error {
 		if err != nil {
 			return err
 		}
-		return n.removeAll(ctx, s, id, r.of(relay))
+		owners := r.soleReads(relay)
+		for _, owner := range owners {
+			if err := n.tryHold(sharedLock(bridgeName, owner)); err != nil {
+				return setupError("lock "+owner+", which another relay is just about to read", err)
+			}
+		}
+		if len(owners) > 0 { // as it is under the locks
+			if r, err = n.readRecord(ctx, bridgeName); err != nil {
+				return err
+			}
+			owners = r.soleReads(relay)
+		}
+		return n.removeAll(ctx, s, bridgeName, r, append(owners, relay))
 	})
 }
 
@@ -148,35 +184,39 @@ func removeRefused(id bridge.Identity, lock string, err error) error {
 
 // removeAll deletes in an order from which it can go on at any time. Taps are noted
 // as about to go, so that a relay that is started again does not take it for a loss.
-func (n *session) removeAll(ctx context.Context, s *system, id bridge.Identity, own *belongings) error {
-	all := own.inOrder()
+func (n *session) removeAll(ctx context.Context, s *system, bridgeName string, r *record, owners []string) error {
 	var before, after []note
-	for _, t := range all {
-		if slices.Contains([]string{useTap, useDropped, useOffsets}, t.use) && !t.retired {
-			before = append(before, t.says(noteRetire, id.Relay))
-		}
-		if t.use != useBinding {
-			after = append(after, t.says(noteGone, id.Relay))
+	for _, owner := range owners {
+		for _, t := range r.of(owner).inOrder() {
+			if slices.Contains([]string{useTap, useDropped, useOffsets}, t.use) && !t.retired {
+				before = append(before, t.says(noteRetire, owner))
+			}
+			if t.use != useBinding {
+				after = append(after, t.says(noteGone, owner))
+			}
 		}
 	}
-	if err := s.note(ctx, id.Bridge, before...); err != nil {
+	if err := s.note(ctx, bridgeName, before...); err != nil {
 		return err
 	}
-	for _, t := range all {
-		for _, b := range own.bindings[t.name] {
-			if err := n.unbind(t.name, b); err != nil {
+	for _, owner := range owners {
+		own := r.of(owner)
+		for _, t := range own.inOrder() {
+			for _, b := range own.bindings[t.name] {
+				if err := n.unbind(t.name, b); err != nil {
+					return err
+				}
+				after = append(after, note{Do: noteUnbind, Relay: owner, Name: t.name, Binding: &b})
+			}
+			if t.use == useBinding {
+				continue
+			}
+			if err := n.remove(t); err != nil {
 				return err
 			}
-			after = append(after, note{Do: noteUnbind, Relay: id.Relay, Name: t.name, Binding: &b})
-		}
-		if t.use == useBinding {
-			continue
-		}
-		if err := n.remove(t); err != nil {
-			return err
 		}
 	}
-	return s.note(ctx, id.Bridge, after...)
+	return s.note(ctx, bridgeName, after...)
 }
 
 // removeRecord deletes the record, unless something that it lists is there.

@@ -82,7 +82,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 		t.Fatalf("looking has changed something: %v", after)
 	}
 	blocks := map[string]string{
-		"quorum":   "tap: quorum\nbindings: [{exchange: " + x + ", routing_key: 'a.#'}, {exchange: " + x + ", routing_key: 'b.#'}]",
+		"quorum":   "tap: quorum\naccept: [priorities]\nbindings: [{exchange: " + x + ", routing_key: 'a.#'}, {exchange: " + x + ", routing_key: 'b.#'}]",
 		"classic":  "tap: classic\nbindings: [{exchange: " + x + ", routing_key: '#'}]",
 		"stream":   "tap: stream\naccept: [stream-headers]\nbindings: [{exchange: " + x + ", routing_key: '#'}]",
 		"existing": "stream: crossfade.own",

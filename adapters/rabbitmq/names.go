@@ -43,8 +43,19 @@ func ownName(parts ...string) string {
 func tapName(id bridge.Identity, c *sourceSettings, suffix ...string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %d %d %d %d %q", c.Tap, c.MaxLength, c.MaxBytes, c.MaxAge, c.SegmentBytes, c.Stream)
+	if c.Shared != "" {
+		fmt.Fprintf(h, " %q", c.Shared)
+	}
 	hash := hex.EncodeToString(h.Sum(nil)[:5])
+	if c.Shared != "" && len(suffix) == 0 {
+		return sharedName(id.Bridge, c.Shared, hash)
+	}
 	return ownName(append([]string{id.Bridge, id.Relay, hash}, suffix...)...)
+}
+
+// sharedName names what the relays of a bridge have in common of a shared tap.
+func sharedName(bridgeName, shared string, suffix ...string) string {
+	return ownName(append([]string{bridgeName, "shared", shared}, suffix...)...)
 }
 
 func lockName(id bridge.Identity, lane string) string {

@@ -26,8 +26,8 @@ const (
 
 // openOffsets reads the last checkpoint from a stream, which it makes if it is not
 // there. Where there is no checkpoint yet it notes an identity for the tap, which
-// the caller is about to create.
-func (o *sourceOpener) openOffsets(ctx context.Context, n *session, stream, tap string) (*offsets, error) {
+// the caller is about to create: the given one, or a new one.
+func (o *sourceOpener) openOffsets(ctx context.Context, n *session, stream, tap, identity string) (*offsets, error) {
 	_, err := o.system.makeNoted(ctx, n, o.id, thing{kind: kindStream, name: stream, use: useOffsets, of: tap}, amqp.Table{
 		"x-queue-type": typeStream, "x-max-length-bytes": int64(offsetsBytes), "x-stream-max-segment-size-bytes": int64(offsetsSegment),
 	})
@@ -48,7 +48,9 @@ func (o *sourceOpener) openOffsets(ctx context.Context, n *session, stream, tap 
 		}
 	}
 	if p.incarnation == "" {
-		p.incarnation = token()
+		if p.incarnation = identity; identity == "" {
+			p.incarnation = token()
+		}
 		return p, log.append(ctx, []byte("creating "+p.incarnation))
 	}
 	return p, nil

@@ -34,6 +34,7 @@ type thing struct {
 	name     string
 	use      string
 	of       string // the tap that it belongs to
+	identity string // of a shared tap: made once with it
 	switched bool   // of a switch: the new tap receives
 	retired  bool   // it is about to be deleted, with nothing in it that is wanted
 }
@@ -54,13 +55,15 @@ const (
 
 // A note is one entry of the record's stream.
 type note struct {
-	Do      string   `json:"do"`
-	Relay   string   `json:"relay"`
-	Name    string   `json:"name"`
-	Kind    string   `json:"kind,omitempty"`
-	Use     string   `json:"use,omitempty"`
-	Of      string   `json:"of,omitempty"`
-	Binding *binding `json:"binding,omitempty"`
+	Do    string `json:"do"`
+	Relay string `json:"relay"`
+	Name  string `json:"name"`
+	Kind  string `json:"kind,omitempty"`
+	Use   string `json:"use,omitempty"`
+	Of    string `json:"of,omitempty"`
+	// Identity is a shared tap's, made once with it.
+	Identity string   `json:"identity,omitempty"`
+	Binding  *binding `json:"binding,omitempty"`
 }
 
 // What notes say.
@@ -175,7 +178,7 @@ func (r *record) apply(e note) {
 	switch e.Do {
 	case noteMake:
 		if b.find(e.Kind, e.Name) == nil {
-			b.things = append(b.things, &thing{kind: e.Kind, name: e.Name, use: e.Use, of: e.Of})
+			b.things = append(b.things, &thing{kind: e.Kind, name: e.Name, use: e.Use, of: e.Of, identity: e.Identity})
 		}
 	case noteGone:
 		b.things = slices.DeleteFunc(b.things, func(t *thing) bool { return t.name == e.Name && t.kind == e.Kind })
@@ -285,7 +288,7 @@ func (s *system) makeNoted(ctx context.Context, n *session, id bridge.Identity, 
 
 // make is the note that t is about to be made.
 func (t thing) make(relay string) note {
-	return note{Do: noteMake, Relay: relay, Name: t.name, Kind: t.kind, Use: t.use, Of: t.of}
+	return note{Do: noteMake, Relay: relay, Name: t.name, Kind: t.kind, Use: t.use, Of: t.of, Identity: t.identity}
 }
 
 // says is another note about t.

@@ -89,7 +89,11 @@ func (o *sourceOpener) Describe() string {
 	for _, b := range o.settings.Bindings {
 		exchanges = append(exchanges, b.Exchange)
 	}
-	return "exchange " + strings.Join(exchanges, ", ") + " (" + o.settings.Tap + " tap)"
+	tap := o.settings.Tap + " tap"
+	if o.settings.Shared != "" {
+		tap = "shared " + tap + " " + o.settings.Shared
+	}
+	return "exchange " + strings.Join(exchanges, ", ") + " (" + tap + ")"
 }
 
 // Open begins a session and makes the tap if it is not there.
@@ -115,7 +119,7 @@ func (o *sourceOpener) open(ctx context.Context, n *session) (bridge.Source, err
 	}
 	switch {
 	case o.settings.Stream != "":
-		source, err := o.openStream(ctx, n, o.tap, tapName(o.id, &o.settings, "offsets"))
+		source, err := o.openStream(ctx, n, tapStream{name: o.tap, offsets: tapName(o.id, &o.settings, "offsets")})
 		if err != nil {
 			return nil, err
 		}
@@ -147,14 +151,14 @@ func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source,
 	if err != nil {
 		return nil, err
 	}
-	d := &draining{opener: o, session: n, tap: tap, beside: p.own.beside(tap.name)}
+	d := &draining{opener: o, session: n, tap: tap, beside: p.record.of(o.id.Relay).beside(tap.name)}
 	var next *thing
 	if chain := p.own.used(useTap); !last {
 		next = chain[len(chain)-1]
 	}
 	var source bridge.Source
 	if tap.kind == kindStream {
-		s, err := o.openStream(ctx, n, tap.name, p.offsetsOf(tap.name))
+		s, err := o.openStream(ctx, n, p.tapStream(tap))
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ type streamSource struct {
 	decoder  decoder // Receive's
 	expected uint64  // the next offset; Receive's
 	next     *thing  // the tap that has taken the place of this one
+	anew     string  // how an operator begins anew
 
 	mu  sync.Mutex
 	pos positions
@@ -34,10 +35,10 @@ var (
 )
 
 // openStream reads a stream on behind the last checkpoint, which is kept in another.
-func (o *sourceOpener) openStream(ctx context.Context, n *session, tap, stream string) (*streamSource, error) {
+func (o *sourceOpener) openStream(ctx context.Context, n *session, t tapStream) (*streamSource, error) {
 	var s *streamSource
 	err := o.system.setUp(ctx, o.id.String()+" offsets of "+o.Describe(), func(ctx context.Context, keeper *session) (err error) {
-		s, err = o.resume(ctx, n, keeper, tap, stream)
+		s, err = o.resume(ctx, n, keeper, t)
 		return err
 	})
 	if err != nil { // the outer session is closed by the caller, and the reader with it
@@ -46,16 +47,17 @@ func (o *sourceOpener) openStream(ctx context.Context, n *session, tap, stream s
 	return s, nil
 }
 
-func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, tap, stream string) (*streamSource, error) {
-	p, err := o.openTapOffsets(ctx, n, keeper, tap, stream)
+func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, t tapStream) (*streamSource, error) {
+	p, err := o.openTapOffsets(ctx, n, keeper, t)
 	if err != nil {
 		return nil, err
 	}
 	s := &streamSource{
 		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
-		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: tap, Incarnation: p.incarnation, Replayable: true}},
+		anew:    o.anew("Delete the tap and its offsets stream to begin anew."),
+		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: t.name, Incarnation: p.incarnation, Replayable: true}},
 	}
-	if s.reader, err = n.readStream(tap, int64(p.positions.next), o.prefetch()); err != nil {
+	if s.reader, err = n.readStream(t.name, int64(p.positions.next), o.prefetch()); err != nil {
 		return nil, err
 	}
 	s.reader.intake.limit(o.overflowed)
@@ -65,7 +67,11 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, tap, stre
 // openTapOffsets makes sure that tap and offsets are both there or both new. A tap
 // is bound only after its first position is durable, so that nothing can come
 // before that.
-func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, tap, stream string) (*offsets, error) {
+func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, t tapStream) (*offsets, error) {
+	if o.settings.Shared != "" {
+		return o.openSharedOffsets(ctx, n, keeper, t)
+	}
+	tap, stream := t.name, t.offsets
 	_, tapErr := n.passive(tap)
 	if tapErr != nil && (!missing(tapErr) || o.settings.Stream != "") {
 		return nil, setupError(o.Describe(), tapErr)
@@ -74,7 +80,7 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, t
 		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is there, but its offsets stream %s is gone: nobody knows what has been read", tap, stream),
 			"Delete the tap too, to begin anew: what it holds is then not copied.")
 	}
-	p, err := o.openOffsets(ctx, keeper, stream, tap)
+	p, err := o.openOffsets(ctx, keeper, stream, tap, "")
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +89,7 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, t
 		return nil, bridge.Fatal(fmt.Errorf("rabbitmq: tap %s is gone, with all from offset %d on", tap, p.positions.next),
 			"Delete "+stream+" too, to begin anew: what was published in between is not copied.")
 	case p.created:
-		return p, notRemade(ctx, n, p, tap, stream)
+		return p, o.notRemade(ctx, n, p, tap, stream)
 	case o.settings.Stream != "":
 		next, err := o.beginning(ctx, n)
 		if err != nil {
@@ -99,7 +105,7 @@ func (o *sourceOpener) openTapOffsets(ctx context.Context, n, keeper *session, t
 
 // notRemade makes sure that the stream has not been deleted and made again: the
 // broker would wait for the offset to come, in silence.
-func notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) error {
+func (o *sourceOpener) notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) error {
 	next := p.positions.next
 	if next == 0 {
 		return nil
@@ -112,7 +118,7 @@ func notRemade(ctx context.Context, n *session, p *offsets, tap, stream string) 
 		return fmt.Errorf("rabbitmq: the end of stream %s, where messages come all the time, was not found within %v: at %d it is before offset %d", tap, tailMost, last, next)
 	case empty || last+1 < next:
 		return bridge.Fatal(fmt.Errorf("rabbitmq: stream %s ends before offset %d, which has been read already: it was deleted and made again", tap, next),
-			"Delete "+stream+" to begin anew with the new stream.")
+			o.anew("Delete "+stream+" to begin anew with the new stream."))
 	}
 	return nil
 }
@@ -182,7 +188,7 @@ func (s *streamSource) gap(ctx context.Context, offset uint64) error {
 	}
 	return bridge.Fatal(fmt.Errorf("rabbitmq: gap: %s was cut off before offset %d, and %d to %d had not been read (the next is %d)",
 		s.reader.stream, first, s.expected, first-1, offset),
-		"The stream's bounds were reached: raise max_bytes or max_age, delete the tap and its offsets stream to begin anew, and count the messages between as lost to this relay.")
+		"The stream's bounds were reached: raise max_bytes or max_age. "+s.anew+" Count the messages between as lost to this relay.")
 }
 
 // Ack moves the checkpoint behind the messages below which all are

@@ -118,7 +118,7 @@ func (n *session) at(ctx context.Context, stream string, t time.Time, end uint64
 // validateStart refuses what a source has not, with what will not be copied.
 func (c *sourceSettings) validateStart() error {
 	switch k := c.Start.Kind; {
-	case c.Stream != "" || k == bridge.StartDefault || k == bridge.StartNow:
+	case c.Stream != "" || c.Shared != "" || k == bridge.StartDefault || k == bridge.StartNow:
 		return nil
 	case c.Tap == tapQueue:
 		return fmt.Errorf("start: %s: a queue has no positions: it is read from its oldest message on, and what its consumers have taken is not copied; only now or nothing can be said", c.Start)

@@ -147,7 +147,7 @@ func TestMakingATapIsResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := o.openOffsets(t.Context(), keeper, tapName(o.id, &o.settings, "offsets"), o.tap)
+	p, err := o.openOffsets(t.Context(), keeper, tapName(o.id, &o.settings, "offsets"), o.tap, "")
 	if err != nil || p.created {
 		t.Fatalf("created %v: %v", p.created, err)
 	}

@@ -44,7 +44,7 @@ func (p *tapping) change(ctx context.Context, old thing) error {
 			"The tap's new settings ask for a queue of that name: delete it, or change the settings.")
 	}
 	gate, aside := p.gate()
-	if err := p.tell(ctx, gate.make(p.id.Relay), aside.make(p.id.Relay)); err != nil {
+	if err := p.tell(ctx, gate.make(p.owner), aside.make(p.owner)); err != nil {
 		return err
 	}
 	if err := p.declareTap(ctx); err != nil { // noted behind the switch: two taps without one are an old and a new one
@@ -55,8 +55,8 @@ func (p *tapping) change(ctx context.Context, old thing) error {
 
 // gate gives the two exchanges of a switch to the tap of the configuration.
 func (p *tapping) gate() (gate, aside thing) {
-	gate = thing{kind: kindExchange, name: ownName(p.id.Bridge, p.id.Relay, useSwitch), use: useSwitch, of: p.tap}
-	aside = thing{kind: kindExchange, name: ownName(p.id.Bridge, p.id.Relay, useSwitch, useAside), use: useAside, of: p.tap}
+	gate = thing{kind: kindExchange, name: p.switchName(useSwitch), use: useSwitch, of: p.tap}
+	aside = thing{kind: kindExchange, name: p.switchName(useSwitch, useAside), use: useAside, of: p.tap}
 	return gate, aside
 }
 
@@ -85,7 +85,7 @@ func (p *tapping) finishSwitch(ctx context.Context) error {
 		}
 	}
 	if next != nil {
-		if err := p.session.retire(ctx, p.id.Relay, *next, p.own.beside(next.name), p.tell); err != nil {
+		if err := p.session.retire(ctx, p.owner, *next, p.own.beside(next.name), p.tell); err != nil {
 			return err
 		}
 	}
@@ -102,7 +102,7 @@ func (p *tapping) advance(ctx context.Context, old *thing, gate thing) error {
 		if err := p.prepare(ctx, old, gate); err != nil {
 			return err
 		}
-		if err := p.tell(ctx, gate.says(noteSwitch, p.id.Relay)); err != nil {
+		if err := p.tell(ctx, gate.says(noteSwitch, p.owner)); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func (p *tapping) advance(ctx context.Context, old *thing, gate thing) error {
 
 // prepare leads the flow to the old tap through the switch.
 func (p *tapping) prepare(ctx context.Context, old *thing, gate thing) error {
-	aside := ownName(p.id.Bridge, p.id.Relay, useSwitch, useAside)
+	aside := p.switchName(useSwitch, useAside)
 	for name, arguments := range map[string]amqp.Table{aside: nil, gate.name: {"alternate-exchange": aside}} {
 		err := p.session.do(func(ch *amqp.Channel) error {
 			return ch.ExchangeDeclare(name, "fanout", true, false, false, false, arguments)
@@ -163,7 +163,7 @@ func (p *tapping) dropGate(ctx context.Context) error {
 		if err := p.session.remove(*t); err != nil {
 			return err
 		}
-		notes = append(notes, t.says(noteGone, p.id.Relay))
+		notes = append(notes, t.says(noteGone, p.owner))
 	}
 	return p.tell(ctx, notes...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -32,6 +33,9 @@ type system struct {
 
 	management *url.URL // nil without the management API
 
+	sharedMu sync.Mutex
+	shared   map[string]sharedUse // by bridge and name; guarded by sharedMu
+
 	major     atomic.Int32   // of the broker's version, once one was connected to
 	connected func(*session) // if not nil, is told of every connection
 }
@@ -53,7 +57,13 @@ func (s *system) Source(id bridge.Identity, settings bridge.Decode) (bridge.Sour
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return newSourceOpener(s, id, c), nil
+	o := newSourceOpener(s, id, c)
+	if c.Shared != "" {
+		if err := s.agree(o); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
 }
 
 // Sink validates a to block.

@@ -18,14 +18,16 @@ type tapping struct {
 	*sourceOpener
 	session *session
 	record  *record
-	own     *belongings
+	owner   string      // who the taps are noted for
+	own     *belongings // the owner's
 	wanted  []binding
+	fresh   bool // the tap was made just now
 }
 
 // taps makes what is missing and gives the tap that is to be read now, and
 // whether another one follows when it is empty. Doing it again changes nothing.
 func (o *sourceOpener) taps(ctx context.Context, n *session) (now thing, last bool, p *tapping, err error) {
-	p = &tapping{sourceOpener: o, session: n}
+	p = &tapping{sourceOpener: o, session: n, owner: o.owner()}
 	for _, b := range o.settings.Bindings {
 		w, err := bindingOf(b)
 		if err != nil {
@@ -33,17 +35,30 @@ func (o *sourceOpener) taps(ctx context.Context, n *session) (now thing, last bo
 		}
 		p.wanted = append(p.wanted, w)
 	}
-	if p.record, err = n.readRecord(ctx, o.id.Bridge); err != nil {
+	err = o.arranging(ctx, func(ctx context.Context) error {
+		if p.record, err = n.readRecord(ctx, o.id.Bridge); err != nil {
+			return err
+		}
+		p.own = p.record.of(p.owner)
+		if err := p.sameSharing(); err != nil {
+			return err
+		}
+		for _, step := range []func(context.Context) error{p.finishRetiring, p.lookAtTaps, p.finishSwitch, p.arrange} {
+			if err := step(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return thing{}, false, nil, err
 	}
-	p.own = p.record.of(o.id.Relay)
-	for _, step := range []func(context.Context) error{p.finishRetiring, p.lookAtTaps, p.finishSwitch, p.arrange} {
-		if err := step(ctx); err != nil {
-			return thing{}, false, nil, err
-		}
-	}
 	chain := p.own.used(useTap)
-	if len(chain) == 0 { // one that is there and was never noted
+	switch {
+	case o.settings.Shared != "":
+		now, last, err = p.join(ctx, chain)
+		return now, last, p, err
+	case len(chain) == 0: // one that is there and was never noted
 		return p.newTap(), true, p, nil
 	}
 	return *chain[0], len(chain) == 1, p, nil
@@ -54,6 +69,9 @@ func (o *sourceOpener) newTap() thing {
 	t := thing{kind: kindStream, name: o.tap, use: useTap}
 	if o.settings.Tap != typeStream {
 		t.kind = o.settings.Tap + kindQueue
+	}
+	if o.settings.Shared != "" {
+		t.identity = token()
 	}
 	return t
 }
@@ -68,7 +86,7 @@ func (o *sourceOpener) besideTap() thing {
 
 // offsetsOf gives the stream in which a stream tap's position is kept.
 func (p *tapping) offsetsOf(tap string) string {
-	for _, b := range p.own.beside(tap) {
+	for _, b := range p.record.of(p.id.Relay).beside(tap) {
 		if b.use == useOffsets {
 			return b.name
 		}
@@ -90,14 +108,16 @@ func (p *tapping) tell(ctx context.Context, notes ...note) error {
 // finishRetiring deletes what an earlier session was about to delete.
 func (p *tapping) finishRetiring(ctx context.Context) error {
 	var notes []note
-	for _, t := range p.own.things {
-		if !t.retired {
-			continue
+	for _, relay := range slices.Compact([]string{p.owner, p.id.Relay}) {
+		for _, t := range p.record.of(relay).things {
+			if !t.retired {
+				continue
+			}
+			if err := p.session.remove(*t); err != nil {
+				return err
+			}
+			notes = append(notes, t.says(noteGone, relay))
 		}
-		if err := p.session.remove(*t); err != nil {
-			return err
-		}
-		notes = append(notes, t.says(noteGone, p.id.Relay))
 	}
 	return p.tell(ctx, notes...)
 }
@@ -114,16 +134,16 @@ func (p *tapping) lookAtTaps(ctx context.Context) error {
 		if !gone {
 			continue
 		}
-		notes := []note{t.says(noteGone, p.id.Relay)}
-		for _, b := range p.own.beside(t.name) {
+		notes := []note{t.says(noteGone, p.owner)}
+		for _, b := range p.record.beside(t.name) {
 			if gone, err = p.isGone(b.name); err != nil {
 				return err
 			}
-			if !gone && (b.use == useDropped || t.name != p.tap) {
+			if !gone && (b.use == useDropped || t.name != p.tap || p.settings.Shared != "") {
 				return tapDeleted(t.name, b.name)
 			}
 			if gone {
-				notes = append(notes, b.says(noteGone, p.id.Relay))
+				notes = append(notes, b.says(noteGone, b.relay))
 			}
 		}
 		if p.made.Load() && t.name == p.tap {
@@ -176,10 +196,12 @@ func (p *tapping) arrange(ctx context.Context) error {
 // were made on.
 func (p *tapping) declareTap(ctx context.Context) error {
 	var err error
-	if p.settings.Tap == typeStream {
+	if p.settings.Shared != "" {
+		p.fresh, err = p.system.makeNoted(ctx, p.session, p.ownerID(), p.newTap(), tapArguments(&p.settings, "", p.session.broker))
+	} else if p.settings.Tap == typeStream {
 		err = p.system.setUp(ctx, p.id.String()+" offsets of "+p.Describe(), func(ctx context.Context, keeper *session) error {
 			defer keeper.close()
-			_, err := p.openTapOffsets(ctx, p.session, keeper, p.tap, p.besideTap().name)
+			_, err := p.openTapOffsets(ctx, p.session, keeper, p.tapStream(p.newTap()))
 			return err
 		})
 	} else {
@@ -191,7 +213,7 @@ func (p *tapping) declareTap(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.record, p.own = fresh, fresh.of(p.id.Relay)
+		p.record, p.own = fresh, fresh.of(p.owner)
 	}
 	return err
 }
@@ -230,7 +252,7 @@ func (p *tapping) rebind(ctx context.Context, tap string) error {
 	var notes []note
 	for _, w := range p.wanted {
 		if !slices.ContainsFunc(p.own.bindings[tap], w.same) {
-			notes = append(notes, note{Do: noteBind, Relay: p.id.Relay, Name: tap, Binding: &w})
+			notes = append(notes, note{Do: noteBind, Relay: p.owner, Name: tap, Binding: &w})
 		}
 	}
 	if err := p.tell(ctx, notes...); err != nil {
@@ -254,7 +276,7 @@ func (p *tapping) unbind(ctx context.Context, tap string, which func(binding) bo
 		if err := p.session.unbind(tap, b); err != nil {
 			return err
 		}
-		notes = append(notes, note{Do: noteUnbind, Relay: p.id.Relay, Name: tap, Binding: &b})
+		notes = append(notes, note{Do: noteUnbind, Relay: p.owner, Name: tap, Binding: &b})
 	}
 	return p.tell(ctx, notes...)
 }
