@@ -33,6 +33,9 @@ func brokerLost(kind brokers.Kind, scenes ...*scene) {
 			scenes[0].do(server.Restart)
 		}
 	}
+	for _, s := range scenes { // or what is read first competes with the load of the others
+		s.enough()
+	}
 	for _, s := range scenes {
 		s.finish()
 		s.expectNothingWrong()

@@ -357,9 +357,9 @@ func (s *scene) patience() time.Duration {
 	return patience
 }
 
-// finish lets the load come to its end and everything arrive, stops the bridge
-// and reads what else there is.
-func (s *scene) finish() {
+// enough ends the load, once it is as large as it has to be. Doing it again changes
+// nothing.
+func (s *scene) enough() {
 	s.t.Helper()
 	await(s.t, 100*patience, "the load produced", func() bool {
 		select {
@@ -371,9 +371,17 @@ func (s *scene) finish() {
 		}
 	})
 	s.book().Enough()
-	if err := <-s.produced; err != nil {
+	err := <-s.produced
+	if s.produced <- err; err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// finish lets the load come to its end and everything arrive, stops the bridge
+// and reads what else there is.
+func (s *scene) finish() {
+	s.t.Helper()
+	s.enough()
 	s.each(func(r *relay) error { return ledger.Collect(context.Background(), r.book, r.reader, s.patience()) })
 	if !s.bridge.ended() {
 		s.lastStatus()
