@@ -207,9 +207,12 @@ func (l *lane) wait(ctx context.Context) (int, error) {
 	}
 }
 
-// wake lets a waiting Send look again. The caller holds mu.
+// wake lets a waiting Send look again, once there is room for many messages or the
+// lane has ended: a Send for every confirm would write to the broker, and be
+// confirmed, one message at a time. The caller holds mu.
 func (l *lane) wake() {
-	if l.waiting {
+	window := l.opener.target.window
+	if l.waiting && (l.err != nil || int(l.next-l.head) <= window-window/4) {
 		l.waiting = false
 		close(l.room)
 		l.room = make(chan struct{})
