@@ -24,6 +24,8 @@ type fetcher struct {
 	res   fetchResponse
 	turn  int // which part is asked for first
 	wait  time.Duration
+	some  bool // the last answer had records
+	still bool // parts are full, and nobody has made room for a while
 }
 
 // run fetches until nothing is left for it to do.
@@ -61,20 +63,41 @@ func (f *fetcher) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if full && !f.some && !f.still {
+			f.rests(ctx)
+		}
 	}
 }
 
-// paces says how long the broker may wait. While some parts have no room it is asked in
-// short turns, longer by and by if nobody makes room.
+// paces says how long the broker may wait. While some parts have no room it is not to
+// wait for the others: the room may be there in a moment. If nobody makes room it is
+// asked in short turns, longer by and by.
 func (f *fetcher) paces(full bool) {
+	made := false
 	select {
 	case <-f.room:
-		f.wait = fullWait
+		made = true
 	default:
-		f.wait = min(max(2*f.wait, fullWait), fetchWait)
 	}
-	if !full {
-		f.wait = fetchWait
+	switch {
+	case !full:
+		f.wait, f.still = fetchWait, false
+	case f.still && !made:
+		f.wait = min(max(2*f.wait, fullWait), fetchWait)
+	default:
+		f.wait, f.still = 0, false
+	}
+}
+
+// rests waits for room, where the parts that have room have no records.
+func (f *fetcher) rests(ctx context.Context) {
+	timer := time.NewTimer(fullWait)
+	defer timer.Stop()
+	select {
+	case <-f.room:
+	case <-timer.C:
+		f.still = true
+	case <-ctx.Done():
 	}
 }
 
@@ -186,6 +209,7 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 	var outside []*part
 	r.mu.Lock()
 	b.chunks = 1 // this function's own
+	f.some = false
 	for i := range f.res.partitions {
 		got := &f.res.partitions[i]
 		p := f.part(got)
@@ -195,6 +219,7 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 		switch e := kafkago.Error(got.errorCode); {
 		case e == 0:
 			p.feed.lost, p.feed.why = time.Time{}, nil
+			f.some = f.some || len(got.records) > 0
 			if err := r.enqueue(p, got, b); err != nil {
 				r.mu.Unlock()
 				return err

@@ -16,7 +16,8 @@ const (
 	lookPause = 100 * time.Millisecond
 	// fetchWait is how long a broker may wait for the first record of a fetch.
 	fetchWait = 250 * time.Millisecond
-	// fullWait is the same where some partitions have no room and are not asked for.
+	// fullWait is how long room is waited for where some partitions have none, and then
+	// how long the broker may wait at first.
 	fullWait = 10 * time.Millisecond
 	// mostQuantum and leastQuantum bound what a fetch asks for of one partition.
 	mostQuantum  = 1 << 20

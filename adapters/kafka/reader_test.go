@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -154,6 +156,41 @@ func TestBackPressure(t *testing.T) {
 	}
 	if n := len(take(t, s, 400)); n != 400 {
 		t.Errorf("%d messages", n)
+	}
+}
+
+// A partition that had no room is asked for as soon as it has: the broker is not made
+// to wait meanwhile for the others, which have nothing.
+func TestAFullPartitionIsReadOn(t *testing.T) {
+	c := startCluster(t)
+	c.topic(t, "a", 2)
+	cl := c.client(t, kgo.ProducerBatchMaxBytes(16<<10), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	var rs []*kgo.Record
+	for i := range 2000 {
+		rs = append(rs, &kgo.Record{Topic: "a", Value: append(fmt.Append(nil, i, " "), make([]byte, 4000)...)})
+	}
+	if err := cl.ProduceSync(t.Context(), rs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	var atOnce, patient atomic.Int64
+	c.ControlKey(int16(protocol.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		req := kreq.(*kmsg.FetchRequest)
+		switch {
+		case len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 1 || req.Topics[0].Partitions[0].Partition != 1:
+		case req.MaxWaitMillis > 0:
+			patient.Add(1)
+		default:
+			atOnce.Add(1)
+		}
+		return nil, nil, false
+	})
+	s := openSource(t, c.system(t).from(t, SourceConfig{Topics: []string{"a"}, MaxBytes: 100 << 10}))
+	take(t, s, 2000)
+	a, p := atOnce.Load(), patient.Load()
+	t.Logf("asked for the empty one alone: %d times at once, %d times with patience", a, p)
+	if p > a {
+		t.Errorf("the broker was made to wait %d of %d times", p, a+p)
 	}
 }
 

@@ -78,6 +78,11 @@ func routeNames() (names []string) {
 }
 
 func (s *settings) run(ctx context.Context, out io.Writer) error {
+	if s.profiles != "" {
+		if err := os.MkdirAll(s.profiles, 0o755); err != nil {
+			return err
+		}
+	}
 	wanted, err := s.wanted()
 	if err != nil {
 		return err
