@@ -97,10 +97,23 @@ func (s *system) secure(ctx context.Context, raw net.Conn, address string) (net.
 			return nil, bridge.Fatal(wrapped, "Name the brokers' authority in tls.ca of system "+s.name+", and in tls.server_name what their certificates name.")
 		case errors.As(err, &record):
 			return nil, bridge.Fatal(wrapped, "That listener does not speak TLS: give another port, or leave out the tls block of system "+s.name+".")
+		case isAlert(err):
+			return nil, s.unvouched(wrapped)
 		}
 		return nil, wrapped
 	}
 	return t, nil
+}
+
+// isAlert says that the broker ended a TLS connection with a word of its own.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// unvouched is the error of a client whose certificate a broker does not take.
+func (s *system) unvouched(err error) error {
+	return bridge.Fatal(err, "The broker refuses this client's certificate, or wants one: name one that it trusts in tls.cert and tls.key of system "+s.name+".")
 }
 
 func (t *TLSConfig) load() (*tls.Config, error) {
@@ -132,6 +145,9 @@ func (c *conn) hello(ctx context.Context) error {
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("%w: it hung up; does this listener want TLS?", err)
+		}
+		if c.system.config.TLS != nil && isAlert(err) { // TLS 1.3 tells behind the handshake
+			return c.system.unvouched(err)
 		}
 		return err
 	}

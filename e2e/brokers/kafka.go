@@ -71,13 +71,15 @@ func javaInstalled() error {
 const kafkaCompiler = "-XX:TieredStopAtLevel=1"
 
 // kafkaScript starts a node, on storage that it formats where that is new: $1 is
-// the cluster's ID, and the rest is what runs Java with the jars.
+// the cluster's ID, $2 the users that it begins with, and the rest is what runs Java
+// with the jars.
 const kafkaScript = `
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
 id="$1"
-shift
+users="$2"
+shift 2
 [ -f data/meta.properties ] ||
-  "$@" kafka.tools.StorageTool format --standalone --ignore-formatted -t "$id" -c server.properties || exit
+  "$@" kafka.tools.StorageTool format --standalone --ignore-formatted -t "$id" -c server.properties $users || exit
 exec "$@" kafka.Kafka server.properties
 `
 
@@ -91,7 +93,7 @@ func (s *Server) kafkaCommand() (*exec.Cmd, error) {
 	if err := os.WriteFile(filepath.Join(s.Dir, "server.properties"), []byte(s.kafkaProperties()), 0o644); err != nil {
 		return nil, fmt.Errorf("brokers: kafka: %w", err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", kafkaScript, "kafka", clusterID(),
+	cmd := exec.Command("/bin/sh", "-c", kafkaScript, "kafka", clusterID(), s.Security.users(),
 		"java", "-Xms256m", "-Xmx512m", kafkaCompiler, "-Djava.awt.headless=true", "-Dorg.apache.logging.log4j.level=WARN",
 		"-cp", filepath.Join(root, "*"))
 	cmd.Env = append(os.Environ(), "CROSSFADE_BROKER="+s.Dir)
@@ -104,7 +106,7 @@ func (s *Server) kafkaCommand() (*exec.Cmd, error) {
 func (s *Server) kafkaProperties() string {
 	client, controller := Address(s.Ports[0]), Address(s.Ports[1])
 	through, from := s.Detour()
-	return strings.Join([]string{
+	return strings.Join(append([]string{
 		"node.id=1",
 		"process.roles=broker,controller",
 		"listeners=PLAINTEXT://" + client + ",CONTROLLER://" + controller + ",DETOUR://" + from,
@@ -124,7 +126,7 @@ func (s *Server) kafkaProperties() string {
 		"group.initial.rebalance.delay.ms=0",
 		"group.min.session.timeout.ms=1000",
 		"auto.create.topics.enable=false",
-	}, "\n") + "\n"
+	}, s.Security.properties(client, from)...), "\n") + "\n"
 }
 
 // Detour is a second way to a Kafka, for a proxy of the test's: brokers tell clients

@@ -58,7 +58,9 @@ type Server struct {
 	Ports []int // clients first; RabbitMQ: then distribution, then epmd; Kafka: then the controller, then two of its detour
 	// Plugins are what a RabbitMQ starts with; they count from the next start on.
 	Plugins []string
-	leash   *leash
+	// Security is what a Kafka asks of clients; nil is nothing.
+	Security *KafkaSecurity `json:",omitempty"`
+	leash    *leash
 }
 
 // New reserves a folder under root and ports for a server and starts nothing.
@@ -114,6 +116,8 @@ func (s *Server) URL() string {
 	switch {
 	case s.Kind.amqp():
 		return "amqp://guest:guest@" + Address(s.Ports[0]) + "/"
+	case s.Kind == KindKafka && s.Security != nil:
+		return "kafka://" + Address(s.Ports[2])
 	case s.Kind == KindKafka:
 		return "kafka://" + Address(s.Ports[0])
 	}

@@ -72,7 +72,19 @@ func PrivateKafka(t testing.TB) *Server {
 // Private starts a server that ends with the test; a RabbitMQ with the plugins.
 func Private(t testing.TB, kind Kind, plugins ...string) *Server {
 	t.Helper()
-	s, err := startLeashed(kind, plugins...)
+	return private(t, kind, func(s *Server) { s.Plugins = plugins })
+}
+
+// PrivateSecuredKafka starts a Kafka that ends with the test and lets clients in as
+// the settings say. Its URL is one for the test's own use, without any of it.
+func PrivateSecuredKafka(t testing.TB, security KafkaSecurity) *Server {
+	t.Helper()
+	return private(t, KindKafka, func(s *Server) { s.Security = &security })
+}
+
+func private(t testing.TB, kind Kind, change func(*Server)) *Server {
+	t.Helper()
+	s, err := startLeashed(kind, change)
 	if err != nil {
 		Missing(t, err)
 	}
@@ -86,9 +98,9 @@ func Private(t testing.TB, kind Kind, plugins ...string) *Server {
 
 // StartForProcess starts a server that ends with this process, for a TestMain
 // or for several tests in a row.
-func StartForProcess(kind Kind) (*Server, error) { return startLeashed(kind) }
+func StartForProcess(kind Kind) (*Server, error) { return startLeashed(kind, nil) }
 
-func startLeashed(kind Kind, plugins ...string) (*Server, error) {
+func startLeashed(kind Kind, change func(*Server)) (*Server, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
@@ -97,7 +109,9 @@ func startLeashed(kind Kind, plugins ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Plugins = plugins
+	if change != nil {
+		change(s)
+	}
 	if err := s.save(); err != nil {
 		return nil, errors.Join(err, s.Remove())
 	}
@@ -152,7 +166,7 @@ func sharedURL(kind Kind) (string, error) {
 // startKept starts a server that lives as long as this process and is known by
 // its URL alone.
 func startKept(kind Kind) (string, error) {
-	s, err := startLeashed(kind)
+	s, err := startLeashed(kind, nil)
 	if err != nil {
 		return "", err
 	}
