@@ -87,6 +87,16 @@ func (p *sets) add(n int) {
 	p.model[n]++
 }
 
+func (p *sets) enter(n int) {
+	fresh := p.model[n] == 0
+	if fresh {
+		p.model[n] = 1
+	}
+	if got := p.real.Enter(p.fp(n)); got != fresh {
+		p.t.Fatalf("Enter(%d) = %v", n, got)
+	}
+}
+
 func (p *sets) remove(n int) {
 	p.real.Remove(p.fp(n))
 	if p.model[n]--; p.model[n] <= 0 {
@@ -123,6 +133,11 @@ func TestSetAgreesWithModel(t *testing.T) {
 			"add": func(t *rapid.T) {
 				for _, n := range some.Draw(t, "added") {
 					p.add(n)
+				}
+			},
+			"enter": func(t *rapid.T) {
+				for _, n := range some.Draw(t, "entered") {
+					p.enter(n)
 				}
 			},
 			"remove": func(t *rapid.T) {

@@ -42,14 +42,30 @@ func (s *Set) allocate(size int) {
 func (s *Set) Add(fp Fingerprint) {
 	i := s.find(&fp)
 	if s.slots[i].n == 0 {
-		if 2*(s.used+1) > len(s.slots) {
-			s.grow()
-			i = s.find(&fp)
-		}
-		s.slots[i].fp = fp
-		s.used++
+		s.take(i, &fp)
+		return
 	}
 	s.slots[i].n++
+}
+
+// Enter adds fp unless it is there already, and says whether it was added.
+func (s *Set) Enter(fp Fingerprint) (fresh bool) {
+	i := s.find(&fp)
+	if s.slots[i].n != 0 {
+		return false
+	}
+	s.take(i, &fp)
+	return true
+}
+
+// take fills the free slot i, or where it belongs once the table has grown.
+func (s *Set) take(i int, fp *Fingerprint) {
+	if 2*(s.used+1) > len(s.slots) {
+		s.grow()
+		i = s.find(fp)
+	}
+	s.slots[i] = entry{*fp, 1}
+	s.used++
 }
 
 // Remove takes back one Add of fp. It is gone when as many were taken back as

@@ -158,22 +158,21 @@ func (l *ledger) admit(e *entry, now time.Time) bool {
 		case l.window.Has(e.fp): // I4: a repeat of what is already placed
 			l.settle(e, suppressed)
 			return false
-		case l.inFlight.Has(e.fp): // I1: it settles with the one in flight
+		case !l.inFlight.Enter(e.fp): // I1: it settles with the one in flight
 			l.waiting[e.fp] = append(l.waiting[e.fp], *e)
 			return false
 		}
 	}
+	e.flags |= admitted
 	if !e.d.Expires.IsZero() && e.d.Expires.Before(now) && e.flags&again == 0 {
 		l.settle(e, expired)
 		return false
 	}
 	if e.flags&hasFingerprint != 0 {
-		l.inFlight.Add(e.fp)
 		if bridge.Planted(bridge.BugSuppressInFlight) {
 			l.window.Add(e.fp)
 		}
 	}
-	e.flags |= admitted
 	return true
 }
 
