@@ -48,7 +48,9 @@ type SinkTraits struct {
 	MaxBody int
 	// Lanes is the useful number of lanes; 1 where one session carries all.
 	Lanes int
-	// Routed: sinks are Routers, which dictate the lane of each message.
+	// Routed: sinks are Routers, which dictate the lane of each message. Their fence is
+	// then not FenceExpect: a key that goes by another lane for a while leaves the former
+	// one as a session that was stopped expects it, and what that one wakes with gets in.
 	Routed bool
 	// Notes are what an operator should know, one sentence each.
 	Notes []string

@@ -50,7 +50,9 @@ func (h *history) shape(rng *rand.Rand) {
 	if h.anySubset {
 		h.sink.Survives = bridge.SurvivesAny
 	}
-	h.sink.Routed = h.routed
+	if h.sink.Routed = h.routed; h.routed {
+		h.sink.Fence = bridge.FenceEpoch
+	}
 	h.struck = map[string]int{}
 }
 

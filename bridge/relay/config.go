@@ -132,6 +132,9 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.SinkTraits.Lanes < 1 {
 		cfg.SinkTraits.Lanes = 1
 	}
+	if t := cfg.SinkTraits; t.Routed && t.Lanes > 1 && t.Fence == bridge.FenceExpect {
+		return nil, fmt.Errorf("relay %s: the sink dictates lanes, and its fence is the %s, which does not hold there: this is a mistake in the adapter, report it", cfg.Identity, t.Fence)
+	}
 	debt, recall := debtAndRecall(cfg)
 	// What is recalled, or in flight, must not fall out of the window again.
 	cfg.Limits.Window = max(cfg.Limits.Window, debt, recall)

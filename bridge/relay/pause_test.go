@@ -199,7 +199,7 @@ func TestAPauseDoesNotWaitForTheCandidate(t *testing.T) {
 	for _, dictates := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := memory.Reliable("target")
-			c.Routed = dictates
+			c.Routed, c.Fence = dictates, bridge.FenceEpoch
 			b, w := newBench(c), &word{}
 			b.under(t, w)
 			b.config.Sink = func(context.Context) (bridge.Sink, error) { return nil, errors.New("connection refused") }

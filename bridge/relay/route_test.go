@@ -50,9 +50,27 @@ func TestRoutedHistories(t *testing.T) {
 	}
 }
 
+// A key that goes by another lane for a while leaves the former one as a session that
+// was stopped expects it: with that fence a sink may not dictate lanes.
+func TestRoutesNeedAFence(t *testing.T) {
+	for fence, refused := range map[bridge.Fence]bool{bridge.FenceExpect: true, bridge.FenceEpoch: false, bridge.FenceNone: false} {
+		b := routed(4)
+		b.sink.Fence = fence
+		src, err1 := b.incumbent.Source(bridge.Identity{Bridge: "test", Relay: "r"}, memory.SourceConfig{Stream: "source"})
+		dst, err2 := b.candidate.Sink(bridge.Identity{Bridge: "test", Relay: "r"}, b.sink)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		_, err := relay.New(relay.Config{Source: src.Open, SourceTraits: src.Traits(), Sink: dst.Open, SinkTraits: dst.Traits()})
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "fence") {
+			t.Errorf("fence %s: %v", fence, err)
+		}
+	}
+}
+
 func routed(partitions int) *bench {
 	c := memory.Reliable("target")
-	c.Lanes, c.Routed = 4, true
+	c.Lanes, c.Routed, c.Fence = 4, true, bridge.FenceEpoch
 	b := newBench(c)
 	b.out.Repartition(partitions)
 	return b
