@@ -57,7 +57,7 @@ func (o *sourceOpener) arranging(ctx context.Context, f func(context.Context) er
 	return o.system.setUp(ctx, o.id.String()+" arrange "+o.owner(), func(ctx context.Context, keeper *session) error {
 		defer keeper.close()
 		if err := keeper.hold(ctx, sharedLock(o.id.Bridge, o.owner())); err != nil {
-			return err
+			return fmt.Errorf("rabbitmq: %s is just being arranged for another relay, or removed with it: %w", o.owner(), err)
 		}
 		return f(ctx)
 	})
@@ -115,6 +115,25 @@ func (p *tapping) sameSharing() error {
 	return nil
 }
 
+// dropUnread deletes taps that were changed and that nobody reads any more: whoever
+// read one last was removed, or died before it could. The newest one stays, whoever
+// reads it.
+func (p *tapping) dropUnread(ctx context.Context) error {
+	if p.settings.Shared == "" {
+		return nil
+	}
+	chain := p.own.used(useTap)
+	for i, t := range chain {
+		if i == len(chain)-1 || len(p.record.beside(t.name)) > 0 {
+			continue
+		}
+		if err := p.session.retire(ctx, p.owner, *t, nil, p.tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // join gives the tap of a chain that the relay reads now. A relay that reads an older
 // one reads the newer one from its beginning; a new one begins at the newest.
 func (p *tapping) join(ctx context.Context, chain []*thing) (now thing, last bool, err error) {
@@ -139,6 +158,13 @@ func (p *tapping) join(ctx context.Context, chain []*thing) (now thing, last boo
 	return *chain[i], false, err
 }
 
+// first says that a tap was made for this relay: no other has a position in it. It
+// holds over a start that was cut off: what has come since the tap was bound is the
+// relay's.
+func (p *tapping) first(tap string) bool {
+	return !slices.ContainsFunc(p.record.beside(tap), func(b besideThing) bool { return b.relay != p.id.Relay })
+}
+
 // reads says that the relay has a position in a tap.
 func (p *tapping) reads(tap string) bool {
 	return len(p.record.of(p.id.Relay).beside(tap)) > 0
@@ -152,8 +178,8 @@ func (p *tapping) tapStream(t thing) tapStream {
 	}
 	s.identity, s.noted = t.identity, p.reads(t.name)
 	s.begin = func(ctx context.Context) (uint64, error) {
-		if k := p.settings.Start.Kind; p.fresh && (k == bridge.StartDefault || k == bridge.StartNow || k == bridge.StartFirst) {
-			return 0, nil // made in this session, for this relay first
+		if k := p.settings.Start.Kind; p.first(t.name) && (k == bridge.StartDefault || k == bridge.StartNow || k == bridge.StartFirst) {
+			return 0, nil
 		}
 		return p.beginning(ctx, p.session)
 	}

@@ -1,7 +1,9 @@
 package rabbitmq
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -250,4 +252,112 @@ func TestWhatASharedTapRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.refused(a, "ends before offset")
+}
+
+// A first start that is cut off anywhere leaves nothing out: whatever came into the
+// tap since it was bound is read by the next start.
+func TestTheFirstStartOfASharedTapIsCutOff(t *testing.T) {
+	n := sharedNode(t)
+	const cuts = 8 // that many connections a first start makes, or one less
+	bound := 0
+	for cut := range cuts {
+		h := newSharing(t, n)
+		doomed := n.open(t)
+		var made []*session
+		doomed.connected = func(c *session) {
+			if made = append(made, c); len(made) == cut+2 {
+				for _, m := range made {
+					_ = m.sock.Close()
+				}
+			}
+		}
+		healthy := h.s
+		h.s = doomed
+		if src, err := h.relay("first", "").Open(t.Context()); err == nil {
+			_ = src.Close()
+		}
+		h.s = healthy
+		h.publish(5)
+		first := h.relay("first", "")
+		stored := 0
+		if _, err := n.channel(t).QueueDeclarePassive(first.tap, true, false, false, false, nil); err == nil {
+			stored = h.stored(first.tap)
+		}
+		if stored > 0 {
+			bound++
+		}
+		src := openSource(t, first)
+		h.publish(1)
+		h.takes(src, 5-stored, stored+1)
+		_ = src.Close()
+	}
+	if bound == 0 || bound == cuts {
+		t.Errorf("%d of %d starts were cut off behind the binding; want some, and not all", bound, cuts)
+	}
+}
+
+// stored is how many messages a stream holds, of few.
+func (h *sharing) stored(stream string) (count int) {
+	h.t.Helper()
+	err := h.s.setUp(h.t.Context(), "count", func(ctx context.Context, n *session) error {
+		defer n.close()
+		last, empty, err := n.tail(ctx, stream, n.broker.emptyPatience())
+		if err == nil && !empty {
+			count = int(last) + 1
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return count
+}
+
+// The last reader of a tap that was changed is removed, or dies while it deletes the
+// tap: the next start of any other relay deletes it, and the tap can be changed again.
+func TestAnOldSharedTapWithoutReaders(t *testing.T) {
+	n := sharedNode(t)
+	h := newSharing(t, n)
+	block := func(bytes int) string { return fmt.Sprintf("max_bytes: %d\n", bytes) }
+	a, b := h.relay("a", block(100_000_001)), h.relay("b", block(100_000_001))
+	_, _ = openSource(t, a).Close(), openSource(t, b).Close()
+	h.publish(3)
+	h.s = n.open(t)
+	f := &follower{t: t, open: func() *sourceOpener { return h.relay("a", block(100_000_002)) }}
+	old := a.tap
+	h.reads(a, 0, 3)
+	wanted := f.open().tap
+	for {
+		src := openSource(t, f.open())
+		if src.(*streamSource).reader.stream == wanted {
+			_ = src.Close()
+			break
+		}
+		_, _ = src.Receive(t.Context(), make([]bridge.Delivery, 1)) // until it has been read to its end
+		_ = src.Close()
+	}
+	if err := h.s.Remove(t.Context(), h.bridge, "b"); err != nil {
+		t.Fatal(err)
+	}
+	_ = openSource(t, f.open()).Close()
+	if _, err := n.channel(t).QueueDeclarePassive(old, true, false, false, false, nil); !missing(err) {
+		t.Errorf("nobody reads the old tap, and it is there: %v", err)
+	}
+	h.s = n.open(t)
+	next := h.relay("a", block(100_000_003))
+	h.publish(3)
+	for taken := 0; taken < 3; {
+		src := openSource(t, next)
+		ds := make([]bridge.Delivery, 3)
+		if k, err := src.Receive(t.Context(), ds); err == nil {
+			taken += k
+			if err := src.Ack(t.Context(), receipts(ds[:k])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = src.Close()
+	}
+	if got := held(t, h.s, h.bridge)["a"]; !slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, next.tap) }) {
+		t.Errorf("the tap was not changed again: %v", got)
+	}
 }

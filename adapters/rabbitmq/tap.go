@@ -21,7 +21,6 @@ type tapping struct {
 	owner   string      // who the taps are noted for
 	own     *belongings // the owner's
 	wanted  []binding
-	fresh   bool // the tap was made just now
 }
 
 // taps makes what is missing and gives the tap that is to be read now, and
@@ -43,7 +42,7 @@ func (o *sourceOpener) taps(ctx context.Context, n *session) (now thing, last bo
 		if err := p.sameSharing(); err != nil {
 			return err
 		}
-		for _, step := range []func(context.Context) error{p.finishRetiring, p.lookAtTaps, p.finishSwitch, p.arrange} {
+		for _, step := range []func(context.Context) error{p.finishRetiring, p.lookAtTaps, p.finishSwitch, p.dropUnread, p.arrange} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -197,7 +196,7 @@ func (p *tapping) arrange(ctx context.Context) error {
 func (p *tapping) declareTap(ctx context.Context) error {
 	var err error
 	if p.settings.Shared != "" {
-		p.fresh, err = p.system.makeNoted(ctx, p.session, p.ownerID(), p.newTap(), tapArguments(&p.settings, "", p.session.broker))
+		_, err = p.system.makeNoted(ctx, p.session, p.ownerID(), p.newTap(), tapArguments(&p.settings, "", p.session.broker))
 	} else if p.settings.Tap == typeStream {
 		err = p.system.setUp(ctx, p.id.String()+" offsets of "+p.Describe(), func(ctx context.Context, keeper *session) error {
 			defer keeper.close()
