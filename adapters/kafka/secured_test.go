@@ -1,14 +1,6 @@
 package kafka
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,35 +11,10 @@ import (
 	"github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
-// certified makes a certificate for 127.0.0.1 that vouches for itself, and its key.
-func certified(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	octets, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: octets}))
-}
-
-func inFile(t *testing.T, text string) string {
+func inFile(t *testing.T, pem []byte) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file.pem")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(name, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -56,10 +23,10 @@ func inFile(t *testing.T, text string) string {
 // A real Kafka that asks for TLS with a client's certificate and for SASL lets a relay
 // read and write by each mechanism, and whoever cannot come in is told what to change.
 func TestSecuredKafka(t *testing.T) {
-	serverCert, serverKey := certified(t)
-	clientCert, clientKey := certified(t)
-	strangerCert, strangerKey := certified(t)
-	server := brokers.PrivateSecuredKafka(t, brokers.KafkaSecurity{Cert: serverCert, Key: serverKey, Clients: clientCert, Users: map[string]string{"alice": "wonder1and"}})
+	serverCert, serverKey := brokers.Certificate(t)
+	clientCert, clientKey := brokers.Certificate(t)
+	strangerCert, strangerKey := brokers.Certificate(t)
+	server := brokers.PrivateSecuredKafka(t, brokers.KafkaSecurity{Cert: string(serverCert), Key: string(serverKey), Clients: string(clientCert), Users: map[string]string{"alice": "wonder1and"}})
 	inner := &testCluster{server: server, addrs: []string{strings.TrimPrefix(server.URL(), "kafka://")}, session: 6 * time.Second, request: 15 * time.Second}
 	secured := &testCluster{server: server, addrs: []string{server.Secured()}, session: 6 * time.Second, request: 15 * time.Second}
 	inner.topic(t, "a", 2)
