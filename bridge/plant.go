@@ -16,6 +16,8 @@ const (
 	BugGoOn             Bug = "go-on"              // log a failed publish and go on
 	BugToTheBack        Bug = "to-the-back"        // put a failed message behind later ones
 	BugCommitBackwards  Bug = "commit-backwards"   // acknowledge an earlier position after a later one
+	BugFirstOff         Bug = "first-off"          // of several shards take what comes, not first what is placed already
+	BugSpanOff          Bug = "span-off"           // let the other shards go on while one waits
 	BugHoldOff          Bug = "hold-off"           // do not ask whether the tap is still ours before sending
 	BugParkUnconfirmed  Bug = "park-unconfirmed"   // acknowledge what is parked before that is durable
 	BugRetryUnordered   Bug = "retry-unordered"    // let live messages go on while those parked before them are sent

@@ -59,17 +59,24 @@ type Placement struct {
 // A Recaller reads back what was placed. Sinks may have it; the traits say how
 // much it can recall.
 type Recaller interface {
-	// Recall calls each with up to n of the newest messages that this relay
-	// placed through the lane, oldest first. It is called after Open and before
-	// the first Send of that lane, and sees all that any earlier session placed.
-	Recall(ctx context.Context, lane int, n int, each func(Placed)) error
+	// Recall calls each with the newest messages that this relay placed through the
+	// lane, the newest first, up to n of them or until each wants no more. Where a lane
+	// writes to several logs, as to partitions, it does so for one log after another.
+	// It is called after Open and before the first Send of that lane, and sees all that
+	// any earlier session placed.
+	Recall(ctx context.Context, lane int, n int, each func(Placed) (more bool)) error
 }
 
 // A Placed message is one that was read back from the candidate.
 type Placed struct {
-	ID       ID
-	Key      string
+	ID  ID
+	Key string
+	// Position is where it is in its log.
 	Position uint64
+	// Log tells the logs of a lane apart; 0 where there is one.
+	Log int32
+	// Origin is the message's, as it was carried; zero where it cannot be read.
+	Origin Origin
 }
 
 // A Router dictates the lane of a message. Sinks have it where the target's own

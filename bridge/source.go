@@ -50,6 +50,23 @@ type Holder interface {
 	Hold(ctx context.Context) error
 }
 
+// A Resumer knows where each of its shards goes on. Sources of several shards, each
+// with a position of its own, have it, and their traits say Sharded.
+//
+// What the candidate placed last is read back only so far, and where one shard comes
+// later than the others, these go on meanwhile: after a few deaths in a row what the
+// late one gives again would be further back than that. So it comes first. // I6
+type Resumer interface {
+	// Resumes calls each, for every shard that holds something for the relay, with the
+	// origin of the first message that is not acknowledged, by what the session knew
+	// when it began. In doubt a shard holds something.
+	Resumes(each func(Origin))
+	// First makes Receive give what shards hold up to these origins, themselves
+	// included, before anything else. One of each shard is named. It is called once at
+	// most, and before Receive.
+	First(upTo []Origin)
+}
+
 // A Backlogger knows how much waits at the source. Sources may have it.
 type Backlogger interface {
 	// Backlog asks the system. Safe beside all other methods.

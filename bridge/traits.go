@@ -22,6 +22,9 @@ type SourceTraits struct {
 	// Slack is how many acknowledged messages may be delivered again after the
 	// death of the *system*, because it acknowledges before it syncs.
 	Slack int
+	// Sharded: several shards, each with a position of its own. Sources are Resumers, and
+	// have no Slack: it would be as far back at the target as the shards lie apart.
+	Sharded bool
 	// Lease is how long a delivery may stay un-acknowledged; 0 is for ever.
 	Lease time.Duration
 	// Journals: the system can hold journals, so messages are parked there.

@@ -23,13 +23,15 @@ type bend struct {
 	closeSource func(*bentSource) error
 	backlog     func(*bentSource, bridge.Backlog) bridge.Backlog
 	hold        func(error) error
+	resumes     func(each func(bridge.Origin)) func(bridge.Origin)
+	named       func([]bridge.Origin) []bridge.Origin
 
 	openSink  func(context.Context, bridge.SinkOpener) (bridge.Sink, error)
 	openLane  func(*bentSink, context.Context, int, bridge.Settled) (bridge.Lane, error)
 	send      func(*bentLane, context.Context, []*bridge.Message) (int, error)
 	settle    func(*bentLane, int, []bridge.Placement, error)
 	closeLane func(*bentLane) error
-	recall    func(*bentSink, context.Context, int, int, func(bridge.Placed)) error
+	recall    func(*bentSink, context.Context, int, int, func(bridge.Placed) bool) error
 	route     func(s *bentSink, m *bridge.Message, lanes int) int
 	loops     func(s *bentSink, m *bridge.Message) bool
 	locate    func(*bentSink, context.Context, string, bridge.ID) (uint64, bool, error)
@@ -58,9 +60,15 @@ type world struct {
 func (b *bend) fixture(t T) Fixture {
 	w := &world{bend: b, broker: memory.NewBroker("mem"), seen: map[string]bool{}}
 	t.Cleanup(w.broker.Disconnect)
-	for _, name := range []string{"in", "out", "loop"} {
-		w.broker.Stream(name)
+	in := memory.StreamConfig{Name: "in"}
+	if w.shards() {
+		in.Shards = 4 // other than the partitions of the target, by which keys are chosen
 	}
+	if _, err := w.broker.Create(in); err != nil {
+		t.Fatalf("%v", err)
+	}
+	w.broker.Stream("out")
+	w.broker.Stream("loop")
 	w.broker.Stream("out").Repartition(3)
 	return Fixture{
 		Start:    w.process(bentIdentity, "in", "out"),
@@ -100,6 +108,15 @@ func (b *bend) fixture(t T) Fixture {
 			return nil
 		},
 	}
+}
+
+// shards says that the mutant's source has several shards.
+func (w *world) shards() bool {
+	var source memory.SourceConfig
+	if w.settings != nil {
+		w.settings(&source, &memory.SinkConfig{})
+	}
+	return source.Turn > 0
 }
 
 var bentIdentity = bridge.Identity{Bridge: "b", Relay: "r"}
@@ -241,6 +258,20 @@ func (s *bentSource) Hold(ctx context.Context) error {
 	return err
 }
 
+func (s *bentSource) Resumes(each func(bridge.Origin)) {
+	if s.resumes != nil {
+		each = s.resumes(each)
+	}
+	s.Source.(bridge.Resumer).Resumes(each)
+}
+
+func (s *bentSource) First(upTo []bridge.Origin) {
+	if s.named != nil {
+		upTo = s.named(upTo)
+	}
+	s.Source.(bridge.Resumer).First(upTo)
+}
+
 type bentSinkOpener struct {
 	*memory.SinkOpener
 	*world
@@ -290,7 +321,7 @@ func (s *bentSink) Open(ctx context.Context, number int, settled bridge.Settled)
 	return l, nil
 }
 
-func (s *bentSink) Recall(ctx context.Context, number, n int, each func(bridge.Placed)) error {
+func (s *bentSink) Recall(ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
 	if s.recall != nil {
 		return s.recall(s, ctx, number, n, each)
 	}

@@ -13,6 +13,7 @@ var deathChecks = []check{
 	{"Death", "un-acked messages come back first and in order after death without Close", []waiver{needsSource, needsDurableSource}, backAfterDeath},
 	{"Death", "a gap is held back after death without Close", []waiver{needsSource, needsDurableSource}, gapAfterDeath},
 	{"Death", "order and completeness survive five deaths under way", []waiver{needsSource, needsDurableSource}, manyDeaths},
+	{"Death", "of several shards those come first that the relay names", []waiver{needsSource, needsDurableSource, needsSharded}, namedFirst},
 	{"Death", "un-acked messages survive the restart of the system", []waiver{needsSource, needsDurableSource, needsRestart}, backAfterRestart},
 }
 

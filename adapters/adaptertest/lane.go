@@ -3,6 +3,7 @@ package adaptertest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -236,8 +237,17 @@ func (l *lane) given() []bridge.Placement {
 	return append([]bridge.Placement(nil), l.placements...)
 }
 
-// recall reads back up to n messages of a lane.
+// recall reads back up to n messages of a lane, and gives them oldest first.
 func (l *lane) recall(number, n int) []bridge.Placed {
+	l.e.Helper()
+	all := l.recallWhile(number, n, func(int) bool { return true })
+	slices.Reverse(all)
+	return all
+}
+
+// recallWhile reads back messages of a lane for as long as more, which is told how many
+// have come, wants some.
+func (l *lane) recallWhile(number, n int, more func(int) bool) []bridge.Placed {
 	l.e.Helper()
 	r, ok := l.sink.(bridge.Recaller)
 	if !ok {
@@ -245,7 +255,10 @@ func (l *lane) recall(number, n int) []bridge.Placed {
 	}
 	var all []bridge.Placed
 	err := l.e.bounded("Recall", func(ctx context.Context) error {
-		return r.Recall(ctx, number, n, func(p bridge.Placed) { all = append(all, p) })
+		return r.Recall(ctx, number, n, func(p bridge.Placed) bool {
+			all = append(all, p)
+			return more(len(all))
+		})
 	})
 	if err != nil {
 		l.e.Fatalf("recall %d: %v", n, err)

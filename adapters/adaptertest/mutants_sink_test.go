@@ -115,7 +115,7 @@ func sinkMutants() []mutant {
 			settings: func(_ *memory.SourceConfig, c *memory.SinkConfig) { c.Fence = bridge.FenceNone },
 			to:       func(t *bridge.SinkTraits) { t.Fence = bridge.FenceExpect },
 		}, []string{"Fence/what a predecessor sends late", "Fence/what a predecessor sends before"}},
-		{"recalls nothing", bend{recall: func(*bentSink, context.Context, int, int, func(bridge.Placed)) error { return nil }},
+		{"recalls nothing", bend{recall: func(*bentSink, context.Context, int, int, func(bridge.Placed) bool) error { return nil }},
 			[]string{"Recall/sees all", "Recall/keeps lanes", "Recall/sees what landed", "Crash/a lane", "Crash/a process", "Crash/a restart"}},
 		{"recalls all but the newest", bend{recall: recalled(func(all []bridge.Placed) []bridge.Placed {
 			return all[:max(len(all)-1, 0)]
@@ -126,18 +126,36 @@ func sinkMutants() []mutant {
 			}
 			return slices.Delete(all, 3, 4)
 		})}, []string{"Recall/sees all", "Recall/sees what landed", "Crash/a process"}},
-		{"recalls the newest first", bend{recall: recalled(func(all []bridge.Placed) []bridge.Placed {
+		{"recalls the oldest first", bend{recall: recalled(func(all []bridge.Placed) []bridge.Placed {
 			slices.Reverse(all)
 			return all
 		})}, []string{"Recall/sees all", "Recall/keeps lanes", "Recall/sees what landed"}},
-		{"recalls the oldest n", bend{recall: func(s *bentSink, ctx context.Context, number, n int, each func(bridge.Placed)) error {
-			return s.Sink.(bridge.Recaller).Recall(ctx, number, 1<<12, func(p bridge.Placed) {
-				if n--; n >= 0 {
-					each(p)
+		{"recalls the oldest n", bend{recall: func(s *bentSink, ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
+			var all []bridge.Placed
+			err := s.Sink.(bridge.Recaller).Recall(ctx, number, 1<<12, func(p bridge.Placed) bool {
+				all = append(all, p)
+				return true
+			})
+			for _, p := range all[max(0, len(all)-n):] {
+				if !each(p) {
+					break
 				}
+			}
+			return err
+		}}, []string{"Recall/sees all"}},
+		{"recalls more than is wanted", bend{recall: func(s *bentSink, ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
+			return s.Sink.(bridge.Recaller).Recall(ctx, number, n, func(p bridge.Placed) bool {
+				each(p)
+				return true
 			})
 		}}, []string{"Recall/sees all"}},
-		{"recalls other lanes too", bend{recall: func(s *bentSink, ctx context.Context, _, n int, each func(bridge.Placed)) error {
+		{"forgets origins", bend{recall: recalled(func(all []bridge.Placed) []bridge.Placed {
+			for i := range all {
+				all[i].Origin = bridge.Origin{}
+			}
+			return all
+		})}, []string{"Recall/sees all"}},
+		{"recalls other lanes too", bend{recall: func(s *bentSink, ctx context.Context, _, n int, each func(bridge.Placed) bool) error {
 			for lane := range 2 {
 				if err := s.Sink.(bridge.Recaller).Recall(ctx, lane, n, each); err != nil {
 					return err
@@ -149,13 +167,15 @@ func sinkMutants() []mutant {
 			send: func(l *bentLane, ctx context.Context, msgs []*bridge.Message) (int, error) {
 				n, err := l.Lane.Send(ctx, msgs)
 				for _, m := range msgs[:n] {
-					l.placed = append(l.placed, bridge.Placed{ID: m.ID, Key: m.Key, Position: uint64(len(l.placed) + 1)})
+					l.placed = append(l.placed, bridge.Placed{ID: m.ID, Key: m.Key, Position: uint64(len(l.placed) + 1), Origin: m.Origin})
 				}
 				return n, err
 			},
-			recall: func(s *bentSink, _ context.Context, _, n int, each func(bridge.Placed)) error {
-				for _, p := range s.placed[max(0, len(s.placed)-n):] {
-					each(p)
+			recall: func(s *bentSink, _ context.Context, _, n int, each func(bridge.Placed) bool) error {
+				for _, p := range slices.Backward(s.placed[max(0, len(s.placed)-n):]) {
+					if !each(p) {
+						break
+					}
 				}
 				return nil
 			},
@@ -230,12 +250,18 @@ func sinkMutants() []mutant {
 }
 
 // recalled changes what Recall gives.
-func recalled(change func([]bridge.Placed) []bridge.Placed) func(*bentSink, context.Context, int, int, func(bridge.Placed)) error {
-	return func(s *bentSink, ctx context.Context, number, n int, each func(bridge.Placed)) error {
+func recalled(change func([]bridge.Placed) []bridge.Placed) func(*bentSink, context.Context, int, int, func(bridge.Placed) bool) error {
+	return func(s *bentSink, ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
 		var all []bridge.Placed
-		err := s.Sink.(bridge.Recaller).Recall(ctx, number, n, func(p bridge.Placed) { all = append(all, p) })
-		for _, p := range change(all) {
-			each(p)
+		err := s.Sink.(bridge.Recaller).Recall(ctx, number, n, func(p bridge.Placed) bool {
+			all = append(all, p)
+			return true
+		})
+		slices.Reverse(all)
+		for _, p := range slices.Backward(change(all)) {
+			if !each(p) {
+				break
+			}
 		}
 		return err
 	}

@@ -24,6 +24,9 @@ type mutant struct {
 
 var background = context.Background()
 
+// inTurns gives the source several shards.
+func inTurns(from *memory.SourceConfig, _ *memory.SinkConfig) { from.Turn = 5 }
+
 func sourceMutants() []mutant {
 	return []mutant{
 		{"gives nothing when there is nothing", bend{receive: func(s *bentSource, ctx context.Context, into []bridge.Delivery) (int, error) {
@@ -68,6 +71,20 @@ func sourceMutants() []mutant {
 			slices.Reverse(into[:max(n, 0)])
 			return n, err
 		}}, []string{"Receive/gives each shard", "Receive/gives deliveries or", "Death/un-acked messages come back first and in order after Close"}},
+		{"gives first what comes", bend{settings: inTurns, named: func([]bridge.Origin) []bridge.Origin { return nil }}, []string{"Death/of several"}},
+		{"gives a shard first in full", bend{settings: inTurns, named: func(upTo []bridge.Origin) []bridge.Origin {
+			upTo = slices.Clone(upTo)
+			for i := range upTo {
+				upTo[i].Offset += 1 << 20
+			}
+			return upTo
+		}}, []string{"Death/of several"}},
+		{"does not know where it goes on", bend{settings: inTurns, resumes: func(each func(bridge.Origin)) func(bridge.Origin) {
+			return func(o bridge.Origin) {
+				o.Offset++
+				each(o)
+			}
+		}}, []string{"Death/of several"}},
 		{"uses its buffers again", bend{receive: func(s *bentSource, ctx context.Context, into []bridge.Delivery) (int, error) {
 			n, err := s.Source.Receive(ctx, into)
 			s.buffer = s.buffer[:0]
@@ -420,10 +437,15 @@ func TestEveryCheckCatchesSomething(t *testing.T) {
 
 // TestUnbentPasses says that the mutants' fixture itself is right.
 func TestUnbentPasses(t *testing.T) {
-	b := &bend{}
-	for _, c := range checks {
-		if failed, log := try(Harness{New: b.fixture}, c); failed {
-			t.Errorf("%s:\n%s", c.name(), log)
+	for _, b := range []*bend{{}, {settings: inTurns}} {
+		f := (&Harness{New: b.fixture}).facts(&trial{ctx: t.Context()})
+		for _, c := range checks {
+			if c.waiver(&f) != "" {
+				continue
+			}
+			if failed, log := try(Harness{New: b.fixture}, c); failed {
+				t.Errorf("%s:\n%s", c.name(), log)
+			}
 		}
 	}
 }
@@ -431,7 +453,7 @@ func TestUnbentPasses(t *testing.T) {
 // TestWaiversComeFromTraits says that nothing is waived by an adapter with every
 // trait, and that traits waive what they take back.
 func TestWaiversComeFromTraits(t *testing.T) {
-	b := &bend{}
+	b := &bend{settings: inTurns}
 	tr := &trial{ctx: t.Context()}
 	full := (&Harness{New: b.fixture}).facts(tr)
 	none := facts{source: true, sink: true}

@@ -15,14 +15,20 @@ func (e *env) wantPlaced(what string, got []bridge.Placed, want []bridge.Message
 			e.Errorf("%s: position %d behind %d", what, g.Position, last)
 		}
 		last = g.Position
-		if i < len(want) && (g.ID != want[i].ID || g.Key != want[i].Key) {
-			e.Errorf("%s: number %d is %+v, want ID %+v and key %q", what, i, g, want[i].ID, want[i].Key)
+		if i >= len(want) {
+			continue
+		}
+		if w := &want[i]; g.ID != w.ID || g.Key != w.Key || g.Origin.String() != w.Origin.String() {
+			e.Errorf("%s: number %d is %+v, want ID %+v, key %q and origin %s", what, i, g, w.ID, w.Key, w.Origin)
 		}
 	}
 	if len(got) != len(want) {
 		e.Errorf("%s:\n got %s\nwant %s", what, show(ids), show(idsOf(want)))
 	}
 }
+
+// elsewhere is the stream that messages come from.
+var elsewhere = &bridge.Stream{System: "memory", Cluster: "else/where", Name: "a b", Incarnation: "1", Replayable: true}
 
 func recallSeesAll(e *env) {
 	s := e.sink(e.process())
@@ -32,6 +38,9 @@ func recallSeesAll(e *env) {
 	var all []bridge.Message
 	for round := range 3 {
 		msgs := e.messages(min(15, max(most/3, 1)), 4)
+		for i := range msgs {
+			msgs[i].Origin = bridge.Origin{Stream: elsewhere, Shard: int32(i % 3), Offset: uint64(100*round + i)}
+		}
 		l.deliver(msgs)
 		all = append(all, msgs...)
 		l.end()
@@ -43,6 +52,10 @@ func recallSeesAll(e *env) {
 		e.wantPlaced("all", l.recall(0, min(most, 1000)), newest(all, most))
 		for _, n := range []int{1, 2, 7, len(all)} {
 			e.wantPlaced("the newest", l.recall(0, min(n, most)), newest(all, min(n, most)))
+		}
+		enough := min(3, most)
+		if got := l.recallWhile(0, min(most, 1000), func(n int) bool { return n < enough }); len(got) != enough || got[0].ID != all[len(all)-1].ID {
+			e.Errorf("recall gave %d messages, the first %+v, to one who wanted no more after %d; the newest is %+v", len(got), got[:min(1, len(got))], enough, all[len(all)-1].ID)
 		}
 	}
 	given := l.recall(0, 1)

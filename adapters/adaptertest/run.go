@@ -195,6 +195,13 @@ func needsDurableSink(f *facts) string {
 	return ""
 }
 
+func needsSharded(f *facts) string {
+	if !f.from.Sharded {
+		return "trait Sharded: no"
+	}
+	return ""
+}
+
 func needsOrdered(f *facts) string {
 	if !f.from.Ordered {
 		return "trait Ordered: no"

@@ -23,7 +23,7 @@ var sinkChecks = []check{
 	{"Crash", "a restart of the system in the middle is resumed in order", []waiver{needsSink, needsDurableSink, needsRestart}, resumesAfterRestart},
 	{"Fence", "what a predecessor sends late is refused", []waiver{needsSink, needsFence}, fenceRefuses},
 	{"Fence", "what a predecessor sends before the successor's first is not passed by", []waiver{needsSink, needsFence}, fenceNotPassed},
-	{"Recall", "sees all that was placed, oldest first, and the newest n", []waiver{needsSink, needsRecall}, recallSeesAll},
+	{"Recall", "sees all that was placed, newest first, the newest n, and no more than is wanted", []waiver{needsSink, needsRecall}, recallSeesAll},
 	{"Recall", "keeps lanes apart", []waiver{needsSink, needsRecall, needsLanes}, recallByLane},
 	{"Recall", "sees what landed before a death without Close", []waiver{needsSink, needsRecall}, recallAfterDeath},
 	{"Locate", "finds the newest message with an ID", []waiver{needsSink}, locateFinds},

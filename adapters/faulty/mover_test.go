@@ -75,7 +75,7 @@ func (m *mover) live(ctx context.Context) bool {
 	defer func() { _ = l.Close() }()
 	known := map[string]bool{}
 	if r, ok := snk.(bridge.Recaller); ok && m.traits.Recall > 0 {
-		if r.Recall(ctx, 0, 256, func(p bridge.Placed) { known[p.ID.Value] = true }) != nil {
+		if r.Recall(ctx, 0, 256, func(p bridge.Placed) bool { known[p.ID.Value] = true; return true }) != nil {
 			return false
 		}
 	}

@@ -182,7 +182,7 @@ func (s *sink) Open(ctx context.Context, number int, settled bridge.Settled) (br
 type recaller struct{ s *sink }
 
 // Recall is as bridge.Recaller says, but for the faults.
-func (r recaller) Recall(ctx context.Context, number, n int, each func(bridge.Placed)) error {
+func (r recaller) Recall(ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
 	k := r.s.faults.draw(fmt.Sprintf("lane %d: recall", number), Before, After, Partial, Delay)
 	switch k.kind {
 	case Before:
@@ -193,10 +193,9 @@ func (r recaller) Recall(ctx context.Context, number, n int, each func(bridge.Pl
 		}
 	case Partial: // some, and then the connection is lost
 		left, given := k.rng.IntN(n+1), each
-		each = func(p bridge.Placed) {
-			if left--; left >= 0 {
-				given(p)
-			}
+		each = func(p bridge.Placed) bool {
+			left--
+			return left >= 0 && given(p)
 		}
 	}
 	err := r.s.Sink.(bridge.Recaller).Recall(ctx, number, n, each)

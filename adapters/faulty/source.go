@@ -89,14 +89,35 @@ func (o *sourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 // able gives s the abilities that inner has.
 func able(s *source, inner bridge.Source) bridge.Source {
 	backlogger, isBacklogger := inner.(bridge.Backlogger)
+	resumer, isResumer := inner.(bridge.Resumer)
 	_, isHolder := inner.(bridge.Holder)
+	h := holder{s}
 	switch {
+	case isBacklogger && isHolder && isResumer:
+		return struct {
+			*source
+			bridge.Backlogger
+			bridge.Resumer
+			holder
+		}{s, backlogger, resumer, h}
 	case isBacklogger && isHolder:
 		return struct {
 			*source
 			bridge.Backlogger
 			holder
-		}{s, backlogger, holder{s}}
+		}{s, backlogger, h}
+	case isBacklogger && isResumer:
+		return struct {
+			*source
+			bridge.Backlogger
+			bridge.Resumer
+		}{s, backlogger, resumer}
+	case isHolder && isResumer:
+		return struct {
+			*source
+			bridge.Resumer
+			holder
+		}{s, resumer, h}
 	case isBacklogger:
 		return struct {
 			*source
@@ -106,7 +127,12 @@ func able(s *source, inner bridge.Source) bridge.Source {
 		return struct {
 			*source
 			holder
-		}{s, holder{s}}
+		}{s, h}
+	case isResumer:
+		return struct {
+			*source
+			bridge.Resumer
+		}{s, resumer}
 	}
 	return s
 }

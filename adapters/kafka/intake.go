@@ -17,6 +17,7 @@ type intake struct {
 	filter abortedFilter
 	record record
 	room   room
+	first  map[*part]int64 // the parts that come before all others, each up to that offset
 }
 
 // begin takes the next chunk in hand.
@@ -141,7 +142,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 	t := &s.intake
 	for n < len(into) {
 		if t.chunk == nil {
-			c := s.reader.next()
+			c := s.reader.next(t.first)
 			if c == nil {
 				return n, nil
 			}
@@ -155,7 +156,13 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 		if !ok {
 			s.passed(t.chunk)
 			s.reader.done(t.chunk)
+			if last, is := t.first[p]; is && t.chunk.next > last {
+				delete(t.first, p)
+			}
 			t.chunk = nil
+			continue
+		}
+		if len(t.first) > 0 && s.waits() {
 			continue
 		}
 		receipt, fresh := s.receipt(p, &t.record)

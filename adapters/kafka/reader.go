@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -243,17 +244,24 @@ func (r *reader) release(b *body) {
 	}
 }
 
-// next gives the oldest chunk, or nil if there is none.
-func (r *reader) next() *chunk {
+// next gives the oldest chunk, where some parts come first the oldest of those, or nil
+// if there is none.
+func (r *reader) next(first map[*part]int64) *chunk {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return nil
+	for i, c := range r.queue {
+		if _, ok := first[c.part]; len(first) > 0 && !ok {
+			continue
+		}
+		if i == 0 {
+			r.queue[0] = nil
+			r.queue = r.queue[1:]
+		} else {
+			r.queue = slices.Delete(r.queue, i, i+1)
+		}
+		return c
 	}
-	c := r.queue[0]
-	r.queue[0] = nil
-	r.queue = r.queue[1:]
-	return c
+	return nil
 }
 
 // done gives the room back that a chunk has taken.

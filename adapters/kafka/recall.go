@@ -8,10 +8,9 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
-// Recall is as bridge.Recaller says, with the newest n of each partition: which of two
-// partitions has the newer ones nobody can say, and any may have all. It reads up to
-// the fence, backwards, in steps that grow. // I6
-func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed)) error {
+// Recall is as bridge.Recaller says, for one partition after another: which of two has
+// the newer ones nobody can say, and any may have all. It reads up to the fence. // I6
+func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed) bool) error {
 	l := s.lane(index)
 	if l == nil {
 		return fmt.Errorf("%s: %s: recall: lane %d is not open", Kind, s.opener.Describe(), index)
@@ -19,50 +18,58 @@ func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed
 	r := &lookback{cluster: newCluster(s.opener.system), layout: s.target.layout}
 	defer r.cluster.close()
 	relay := s.opener.id.String()
-	for _, p := range l.parts {
-		if n <= 0 {
-			break
+	for i, p := range l.parts {
+		want := func(rec *record) (bridge.Placed, bool) {
+			placed, ok := placedOf(rec, relay)
+			placed.Log = int32(i)
+			return placed, ok
 		}
-		placed, err := r.newest(ctx, p, p.fenced, n, func(rec *record) (bridge.Placed, bool) { return placedOf(rec, relay) })
-		if err != nil {
+		if err := r.newest(ctx, p, p.fenced, n, want, each); err != nil {
 			return err
-		}
-		for i := range placed {
-			each(placed[i])
 		}
 	}
 	return nil
 }
 
-// newest gives the newest n of a partition's records in front of an offset that are
-// wanted, oldest first, as far back as maxScan lets it look.
-func (r *lookback) newest(ctx context.Context, p *partition, end int64, n int, want func(*record) (bridge.Placed, bool)) ([]bridge.Placed, error) {
+// The steps in which a partition is read backwards grow where few of its records are
+// wanted.
+const (
+	firstStep   = 1 << 13
+	longestStep = 1 << 18
+)
+
+// newest calls each with up to n of a partition's records in front of an offset that are
+// wanted, the newest first, until it wants no more, as far back as maxScan lets it look.
+func (r *lookback) newest(ctx context.Context, p *partition, end int64, n int, want func(*record) (bridge.Placed, bool), each func(bridge.Placed) bool) error {
+	if n <= 0 {
+		return nil
+	}
 	first, err := r.end(ctx, p, atEarliest)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	first = max(first, end-maxScan)
-	var steps [][]bridge.Placed // newest first
-	count := 0
-	for step := int64(max(n, 1024)); end > first && count < n; step *= 4 {
+	var found []bridge.Placed
+	for step := int64(firstStep); end > first; {
 		from := max(first, end-step)
-		var found []bridge.Placed
+		found = found[:0]
 		if err := r.between(ctx, p, from, end, func(rec *record) {
 			if placed, ok := want(rec); ok {
 				found = append(found, placed)
 			}
 		}); err != nil {
-			return nil, err
+			return err
 		}
-		steps = append(steps, found)
-		count += len(found)
-		end = from
+		for _, placed := range slices.Backward(found) {
+			if n--; !each(placed) || n == 0 {
+				return nil
+			}
+		}
+		if end = from; int64(len(found)) < step/2 {
+			step = min(4*step, longestStep)
+		}
 	}
-	all := make([]bridge.Placed, 0, count)
-	for _, found := range slices.Backward(steps) {
-		all = append(all, found...)
-	}
-	return all[max(0, count-n):], nil
+	return nil
 }
 
 // placedOf reads what the encoder has written into a record of a relay.
@@ -79,6 +86,8 @@ func placedOf(rec *record, relay string) (p bridge.Placed, ok bool) {
 				return p, false // somebody has used this relay's name
 			}
 			named = true
+		case bridge.HopOrigin:
+			p.Origin, _ = bridge.ParseOrigin(string(h.value))
 		}
 	}
 	return p, ours && named
@@ -95,19 +104,20 @@ func (s *sink) Locate(ctx context.Context, key string, id bridge.ID) (position u
 		if err != nil {
 			return 0, false, err
 		}
-		placed, err := r.newest(ctx, p, end, 1, func(rec *record) (bridge.Placed, bool) {
+		is := func(rec *record) (bridge.Placed, bool) {
 			for i := range rec.headers {
 				if h := &rec.headers[i]; string(h.key) == bridge.HopID && string(h.value) == want {
-					return bridge.Placed{ID: id, Key: key, Position: uint64(rec.offset)}, true
+					return bridge.Placed{Position: uint64(rec.offset)}, true
 				}
 			}
 			return bridge.Placed{}, false
-		})
-		if err != nil {
-			return 0, false, err
 		}
-		if len(placed) == 1 {
-			return placed[0].Position, true, nil
+		err = r.newest(ctx, p, end, 1, is, func(placed bridge.Placed) bool {
+			position, found = placed.Position, true
+			return false
+		})
+		if err != nil || found {
+			return position, found, err
 		}
 	}
 	return 0, false, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -174,12 +175,14 @@ func (s *session) deliver(t testing.TB, msgs []*bridge.Message) []bridge.Placeme
 	return places[len(before):]
 }
 
+// recall gives what a lane reads back, oldest first.
 func (s *session) recall(t testing.TB, lane, n int) []string {
 	t.Helper()
 	var ids []string
-	if err := s.sink.(bridge.Recaller).Recall(context.Background(), lane, n, func(p bridge.Placed) { ids = append(ids, p.ID.Value) }); err != nil {
+	if err := s.sink.(bridge.Recaller).Recall(context.Background(), lane, n, func(p bridge.Placed) bool { ids = append(ids, p.ID.Value); return true }); err != nil {
 		t.Fatal(err)
 	}
+	slices.Reverse(ids)
 	return ids
 }
 

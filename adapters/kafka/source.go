@@ -37,7 +37,7 @@ func (s *system) Source(id bridge.Identity, settings bridge.Decode) (bridge.Sour
 // Traits are what a tap of topics promises.
 func (o *SourceOpener) Traits() bridge.SourceTraits {
 	t := bridge.SourceTraits{
-		Ordered: true, Durable: true, Replayable: true, SourceTime: true, Journals: true,
+		Ordered: true, Durable: true, Replayable: true, SourceTime: true, Journals: true, Sharded: true,
 		Notes: []string{
 			"The tap is the consumer group " + groupOf(o.id) + ", in which one process has all partitions; its offsets are the relay's position.",
 			"What retention removes before it is read is a gap: the relay stops and says so.",
@@ -93,7 +93,8 @@ type source struct {
 	offsets *offsets
 	reader  *reader
 	parts   []*part
-	intake  intake // Receive's
+	intake  intake         // Receive's
+	ends    map[spot]int64 // where the partitions ended when the session began, if known
 
 	stop    context.CancelFunc // ends what runs in the background
 	running sync.WaitGroup

@@ -31,6 +31,7 @@ func (s *source) claim(ctx context.Context, l *layout, n *notes) error {
 	if err := s.Hold(ctx); err != nil {
 		return err
 	}
+	s.learnEnds(ctx, l)
 	// Not before: a relay that dies in between has begun, and a life that is noted has
 	// positions.
 	return n.write(ctx, lives...)

@@ -62,6 +62,7 @@ var (
 	_ bridge.Sited         = (*SourceOpener)(nil)
 	_ bridge.Source        = (*source)(nil)
 	_ bridge.Holder        = (*source)(nil)
+	_ bridge.Resumer       = (*source)(nil)
 	_ bridge.Backlogger    = (*source)(nil)
 	_ bridge.Journal       = (*journal)(nil)
 )

@@ -43,6 +43,10 @@ type SourceConfig struct {
 	Unacked int `yaml:"unacked"`
 	// Slack is how many of the latest acknowledgements Broker.Restart forgets.
 	Slack int `yaml:"slack"`
+	// Turn makes the stream's shards come in turns, as partitions do that are fetched
+	// one by one: up to so many messages of one before those of the next, and each
+	// session begins with another. 0 keeps the stored order over all.
+	Turn int `yaml:"turn"`
 }
 
 // A SinkConfig says what a sink writes to and what it promises.
@@ -216,8 +220,10 @@ func (b *Broker) Source(id bridge.Identity, c SourceConfig) (*SourceOpener, erro
 	switch {
 	case c.Stream == "":
 		return nil, fmt.Errorf("%s: source: no stream is named", Kind)
-	case c.Unacked < 0, c.Slack < 0:
-		return nil, fmt.Errorf("%s: source %s: unacked and slack are not negative", Kind, c.Stream)
+	case c.Unacked < 0, c.Slack < 0, c.Turn < 0:
+		return nil, fmt.Errorf("%s: source %s: unacked, slack and turn are not negative", Kind, c.Stream)
+	case c.Turn > 0 && c.Slack > 0:
+		return nil, fmt.Errorf("%s: source %s: slack and turn do not go together; leave one of them out", Kind, c.Stream)
 	}
 	return &SourceOpener{broker: b, identity: id, id: id.String(), config: c}, nil
 }
@@ -259,6 +265,7 @@ var (
 	_ bridge.Source        = (*source)(nil)
 	_ bridge.Backlogger    = (*source)(nil)
 	_ bridge.Holder        = (*source)(nil)
+	_ bridge.Resumer       = (*source)(nil)
 	_ bridge.Sink          = (*sink)(nil)
 	_ bridge.Recaller      = (*sink)(nil)
 	_ bridge.Router        = routedSink{}

@@ -79,17 +79,18 @@ func TestConformance(t *testing.T) {
 		shards int
 		waived int
 	}{
-		{"expected position", memory.SourceConfig{}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 1, 4},
+		{"expected position", memory.SourceConfig{}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 1, 5},
 		{"epoch, latency, shards", memory.SourceConfig{Unacked: 500}, memory.SinkConfig{
 			Fence: bridge.FenceEpoch, Recall: 1 << 12, MaxBody: 1 << 17, Latency: time.Millisecond, Window: 50,
-		}, 3, 3},
+		}, 3, 4},
+		{"shards in turns", memory.SourceConfig{Turn: 5}, memory.SinkConfig{Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17}, 3, 4},
 		{"routed by partitions", memory.SourceConfig{Unacked: 500}, memory.SinkConfig{
 			Fence: bridge.FenceExpect, Recall: 1 << 12, MaxBody: 1 << 17, Latency: time.Millisecond, Routed: true,
-		}, 3, 0},
+		}, 3, 1},
 		{"any subset, suppressing, slack", memory.SourceConfig{Slack: 5, Unacked: 64}, memory.SinkConfig{
 			Fence: bridge.FenceExpect, Survives: bridge.SurvivesAny, Recall: 500, MaxBody: 1 << 18, Suppresses: time.Minute, Lanes: 1,
-		}, 1, 5},
-		{"no fence, no recall", memory.SourceConfig{}, memory.SinkConfig{Latency: 100 * time.Microsecond}, 1, 11},
+		}, 1, 6},
+		{"no fence, no recall", memory.SourceConfig{}, memory.SinkConfig{Latency: 100 * time.Microsecond}, 1, 12},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			r := adaptertest.Run(t, adaptertest.Harness{Name: "memory, " + v.name, New: fixture(v.source, v.sink, v.shards)})

@@ -219,7 +219,7 @@ func TestFencesHoldOffAZombie(t *testing.T) {
 			}
 			s, l := openLane(t, b, c, func(int, []bridge.Placement, error) {})
 			var recalled []string
-			if err := s.(bridge.Recaller).Recall(t.Context(), 0, 10, func(p bridge.Placed) { recalled = append(recalled, p.ID.Value) }); err != nil {
+			if err := s.(bridge.Recaller).Recall(t.Context(), 0, 10, func(p bridge.Placed) bool { recalled = append(recalled, p.ID.Value); return true }); err != nil {
 				t.Fatal(err)
 			}
 			wantIDs(t, recalled, 0)

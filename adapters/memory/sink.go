@@ -132,13 +132,14 @@ func (s *sink) Close() error {
 }
 
 // Recall is as bridge.Recaller says.
-func (s *sink) Recall(ctx context.Context, number, n int, each func(bridge.Placed)) error {
+func (s *sink) Recall(ctx context.Context, number, n int, each func(bridge.Placed) bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	placed := s.newest(number, min(n, s.config.Recall))
-	for i := len(placed) - 1; i >= 0; i-- {
-		each(placed[i])
+	for _, p := range s.newest(number, min(n, s.config.Recall)) {
+		if !each(p) {
+			break
+		}
 	}
 	return nil
 }
@@ -155,7 +156,7 @@ func (s *sink) newest(number, n int) []bridge.Placed {
 	}
 	for p := st.log.last; p >= st.log.first && len(placed) < n; p-- {
 		if e := st.log.at(p); e.lane == state {
-			placed = append(placed, bridge.Placed{ID: e.ID, Key: e.Key, Position: p})
+			placed = append(placed, bridge.Placed{ID: e.ID, Key: e.Key, Position: p, Origin: e.Origin})
 		}
 	}
 	return placed

@@ -20,7 +20,7 @@ type SourceOpener struct {
 func (o *SourceOpener) Traits() bridge.SourceTraits {
 	return bridge.SourceTraits{
 		Ordered: true, Durable: true, Replayable: true, SourceTime: true,
-		Unacked: o.config.Unacked, Slack: o.config.Slack, Journals: true,
+		Unacked: o.config.Unacked, Slack: o.config.Slack, Journals: true, Sharded: o.config.Turn > 0,
 		Notes: []string{"Everything lives in the process and ends with it."},
 	}
 }
@@ -54,9 +54,10 @@ func (o *SourceOpener) Open(ctx context.Context) (bridge.Source, error) {
 	t.session.end(errTaken)
 	t.session = &source{
 		tap: t, unacked: o.config.Unacked,
-		next: t.acked.next(0), old: t.delivered,
+		old:  t.delivered,
 		wake: make(chan struct{}, 1),
 	}
+	t.session.begin(t.acked.next(0), o.config.Turn)
 	return t.session, nil
 }
 
@@ -71,6 +72,7 @@ type tap struct {
 	recent    []uint64 // the latest acknowledgements, a ring of slack
 	oldest    int
 	session   *source
+	sessions  int // so far
 }
 
 // needs is the oldest position that a session may still ask for.
@@ -109,9 +111,13 @@ func (t *tap) forget() {
 type source struct {
 	tap     *tap
 	unacked int
-	next    uint64 // the next position to look at
-	old     uint64 // up to here earlier sessions have delivered
-	out     int    // delivered and not acknowledged
+	cursors []uint64 // by shard, the next position to look at; one for all without turns
+	at      int      // the shard whose turn it is
+	turn    int      // how many messages a turn is; 0 without turns
+	left    int      // of the turn
+	first   []uint64 // by shard, up to where it comes before all turns; 0 is no further
+	old     uint64   // up to here earlier sessions have delivered
+	out     int      // delivered and not acknowledged
 	waiting bool
 	ended   error
 	wake    chan struct{}
@@ -192,22 +198,21 @@ func (s *source) take(into []bridge.Delivery) (int, error) {
 	}
 	n := 0
 	for n < room {
-		s.next = t.acked.next(s.next)
-		if s.next > st.log.last {
+		pos, ok := s.pick()
+		if !ok {
 			break
 		}
-		e, d := st.log.at(s.next), &into[n]
+		e, d := st.log.at(pos), &into[n]
 		d.Message = e.Message
 		if d.Origin.Stream == nil {
-			d.Origin = bridge.Origin{Stream: st.origin, Shard: e.shard, Offset: s.next}
+			d.Origin = bridge.Origin{Stream: st.origin, Shard: e.shard, Offset: pos}
 		}
-		d.Receipt = bridge.Receipt{Shard: e.shard, Seq: s.next, Ref: s}
-		d.Redelivered = s.next <= s.old
-		s.next++
+		d.Receipt = bridge.Receipt{Shard: e.shard, Seq: pos, Ref: s}
+		d.Redelivered = pos <= s.old
+		t.delivered = max(t.delivered, pos)
 		n++
 	}
 	s.out += n
-	t.delivered = max(t.delivered, s.next-1)
 	if n == 0 && st.ended && t.acked.next(0) > st.log.last {
 		return 0, io.EOF // the session holds the tap until it is closed
 	}
@@ -228,7 +233,7 @@ func (s *source) Ack(ctx context.Context, receipts []bridge.Receipt) error {
 	}
 	for i := range receipts {
 		r := &receipts[i]
-		if r.Ref == any(s) && r.Seq < s.next && s.tap.ack(r.Seq) {
+		if r.Ref == any(s) && s.delivered(r) && s.tap.ack(r.Seq) {
 			s.out--
 		}
 	}

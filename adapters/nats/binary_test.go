@@ -102,7 +102,7 @@ func liveOnce(ctx context.Context, from bridge.SourceOpener, to bridge.SinkOpene
 	}
 	defer l.Close()
 	placed := map[bridge.ID]bool{}
-	if err := sink.(bridge.Recaller).Recall(ctx, 0, 4096, func(p bridge.Placed) { placed[p.ID] = true }); err != nil {
+	if err := sink.(bridge.Recaller).Recall(ctx, 0, 4096, func(p bridge.Placed) bool { placed[p.ID] = true; return true }); err != nil {
 		return err
 	}
 	if err := source.(bridge.Holder).Hold(ctx); err != nil {

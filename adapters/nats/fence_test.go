@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,13 +101,15 @@ func (w *watchedLane) try(t *testing.T, msgs []*bridge.Message) {
 	}
 }
 
+// recall gives what the lane reads back, oldest first.
 func (w *watchedLane) recall(t *testing.T, n int) []string {
 	t.Helper()
 	var ids []string
-	err := w.sink.(bridge.Recaller).Recall(t.Context(), 0, n, func(p bridge.Placed) { ids = append(ids, p.ID.Value) })
+	err := w.sink.(bridge.Recaller).Recall(t.Context(), 0, n, func(p bridge.Placed) bool { ids = append(ids, p.ID.Value); return true })
 	if err != nil {
 		t.Fatalf("recall: %v", err)
 	}
+	slices.Reverse(ids)
 	return ids
 }
 

@@ -15,14 +15,17 @@ const (
 	// maxRecall is how many of a relay's messages can be read back; it bounds the
 	// debt, and costs half a second or so at the start of a session.
 	maxRecall = 1 << 17
-	// maxScan is how far back Recall looks for them among those of others.
-	maxScan = 1 << 20
+	// maxScan is how far back Recall looks for them among those of others, in runs that
+	// are longer where few are the relay's.
+	maxScan    = 1 << 20
+	firstRun   = 1 << 13
+	longestRun = 1 << 16
 )
 
 // Recall is as bridge.Recaller says: it reads headers only, backwards in runs of
-// at least n sequences until n messages of this relay are found. What landed
-// after Open is not looked at: then nothing that this session sends is taken. // I6
-func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed)) error {
+// sequences. What landed after Open is not looked at: then nothing that this session
+// sends is taken. // I6
+func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed) bool) error {
 	l := s.lane(index)
 	if l == nil {
 		return fmt.Errorf("%s: stream %s: recall: lane %d is not open", Kind, s.opener.config.Stream, index)
@@ -30,29 +33,22 @@ func (s *sink) Recall(ctx context.Context, index, n int, each func(bridge.Placed
 	if n <= 0 || s.opener.config.Consumed || bridge.Planted(bridge.BugRecallOff) {
 		return nil
 	}
-	var found [][]bridge.Placed // newest run first
-	count, scanned := 0, uint64(0)
-	for end := l.target.last; end >= max(1, l.target.first) && count < n && scanned < maxScan; {
-		run := uint64(max(n-count, 1024))
+	run, last := uint64(firstRun), l.target.last
+	for end := last; end >= max(1, l.target.first) && last-end < maxScan; {
 		start := max(1, l.target.first, end-min(run, end)+1)
 		placed, err := s.readBack(ctx, l.conn, start, end)
 		if err != nil {
 			return err
 		}
-		found = append(found, placed)
-		count += len(placed)
-		scanned += end - start + 1
-		end = start - 1
-	}
-	skip := max(0, count-n)
-	for _, run := range slices.Backward(found) {
-		for i := range run {
-			if skip > 0 {
-				skip--
-				continue
+		for _, p := range slices.Backward(placed) {
+			if n--; !each(p) || n == 0 {
+				return nil
 			}
-			each(run[i])
 		}
+		if uint64(len(placed)) < run/2 {
+			run = min(2*run, longestRun)
+		}
+		end = start - 1
 	}
 	return nil
 }
@@ -84,6 +80,9 @@ func (s *sink) readBack(ctx context.Context, conn *connection, start, end uint64
 // placedOf reads the ID as encode has written it.
 func placedOf(m *nats.Msg, pos position) (p bridge.Placed, err error) {
 	p.Position = pos.stream
+	if v := m.Header[bridge.HopOrigin]; len(v) == 1 {
+		p.Origin, _ = bridge.ParseOrigin(v[0])
+	}
 	if v := m.Header[bridge.HopID]; len(v) == 1 {
 		p.ID, p.Key, err = bridge.ParseID(v[0])
 	} else if v := m.Header[headerMsgID]; len(v) == 1 && !strings.HasPrefix(v[0], unnamedPrefix) {

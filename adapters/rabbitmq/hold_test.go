@@ -118,7 +118,7 @@ func TestUnansweredQuestionsEnd(t *testing.T) {
 		}
 		defer sink.Close()
 		endsInTime(t, "recall", func() error {
-			return sink.(bridge.Recaller).Recall(t.Context(), 0, 10, func(bridge.Placed) {})
+			return sink.(bridge.Recaller).Recall(t.Context(), 0, 10, func(bridge.Placed) bool { return true })
 		})
 		if m.passing.Load() >= 0 {
 			t.Fatal("no answer was swallowed")
@@ -153,10 +153,10 @@ func TestRecallLooksBehindStrangers(t *testing.T) {
 	defer sink.Close()
 	for _, count := range []int{10, 100} {
 		var found []string
-		if err := sink.(bridge.Recaller).Recall(t.Context(), 0, count, func(p bridge.Placed) { found = append(found, p.ID.Value) }); err != nil {
+		if err := sink.(bridge.Recaller).Recall(t.Context(), 0, count, func(p bridge.Placed) bool { found = append(found, p.ID.Value); return true }); err != nil {
 			t.Fatal(err)
 		}
-		if len(found) != min(count, len(ms)) || found[len(found)-1] != "49" {
+		if len(found) != min(count, len(ms)) || found[0] != "49" {
 			t.Fatalf("of the newest %d: %v", count, found)
 		}
 	}

@@ -155,7 +155,7 @@ func (l *lateness) recall() (n int) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if err := sink.(bridge.Recaller).Recall(l.t.Context(), 0, 1000, func(bridge.Placed) { n++ }); err != nil {
+	if err := sink.(bridge.Recaller).Recall(l.t.Context(), 0, 1000, func(bridge.Placed) bool { n++; return true }); err != nil {
 		l.t.Fatal(err)
 	}
 	return n

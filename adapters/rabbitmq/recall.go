@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -10,16 +11,16 @@ import (
 
 const (
 	// recallReach is how many offsets back Recall looks among messages of other
-	// writers. It begins with recallStep and goes on in larger steps, so that a
-	// long way back takes few questions.
+	// writers. It begins with recallStep and goes on in larger steps where few of them
+	// are the relay's, so that a long way back takes few questions.
 	recallReach = 1 << 20
-	recallStep  = 1024
+	recallStep  = 1 << 13
 	recallMost  = 1 << 15
 )
 
 // Recall reads the stream's newest messages and reports those of this relay. It
 // runs on a connection of its own and moves nothing. // I6
-func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed)) error {
+func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed) bool) error {
 	o := s.opener
 	stream := o.target.queue
 	var conn *session
@@ -37,11 +38,7 @@ func (s *streamSink) Recall(ctx context.Context, lane, n int, each func(bridge.P
 	if empty || n <= 0 {
 		return nil
 	}
-	found, err := conn.newest(ctx, stream, o.id.String(), last, n)
-	for _, p := range found {
-		each(p)
-	}
-	return err
+	return conn.newest(ctx, stream, o.id.String(), last, n, each)
 }
 
 // A stream's end has to stay where it is for calmLeast, or for as long as a look at
@@ -74,26 +71,28 @@ func (n *session) end(ctx context.Context, stream string) (last uint64, empty bo
 	return last, empty, err
 }
 
-// newest gives the up to count newest messages of a relay, of those up to last.
-func (n *session) newest(ctx context.Context, stream, relay string, last uint64, count int) ([]bridge.Placed, error) {
-	var found []bridge.Placed
-	step := uint64(min(max(count, recallStep), recallMost))
-	for to := last; last-to < recallReach && len(found) < count; step = min(2*step, recallMost) {
-		from := uint64(0)
-		if to >= step {
-			from = to - step + 1
-		}
+// newest calls each with up to count of the newest messages of a relay, of those up
+// to last, the newest first, until it wants no more.
+func (n *session) newest(ctx context.Context, stream, relay string, last uint64, count int, each func(bridge.Placed) bool) error {
+	for to, step := last, uint64(recallStep); last-to < recallReach; {
+		from := to - min(to, step-1)
 		block, err := n.placed(ctx, stream, relay, from, to)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		found = append(block, found...)
+		for _, p := range slices.Backward(block) {
+			if count--; !each(p) || count == 0 {
+				return nil
+			}
+		}
 		if from == 0 {
-			break
+			return nil
 		}
-		to = from - 1
+		if to = from - 1; uint64(len(block)) < step/2 {
+			step = min(2*step, recallMost)
+		}
 	}
-	return found[max(0, len(found)-count):], nil
+	return nil
 }
 
 // placed reads a range of offsets and gives what the relay of that name placed.
@@ -148,6 +147,8 @@ func readPlaced(d *delivery, next uint64, relay string) (p bridge.Placed, ours b
 			ours = string(value) == relay
 		case bridge.HopID:
 			id = string(value)
+		case bridge.HopOrigin:
+			p.Origin, _ = bridge.ParseOrigin(string(value))
 		}
 	})
 	if err != nil || !ours || id == "" {

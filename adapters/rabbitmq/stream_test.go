@@ -220,14 +220,14 @@ func TestRecallAmongStrangers(t *testing.T) {
 	}
 	var got []bridge.Placed
 	begin := time.Now()
-	if err := sink.(bridge.Recaller).Recall(t.Context(), 0, 25, func(p bridge.Placed) { got = append(got, p) }); err != nil {
+	if err := sink.(bridge.Recaller).Recall(t.Context(), 0, 25, func(p bridge.Placed) bool { got = append(got, p); return true }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 25 {
 		t.Fatalf("%d of 25 after %v", len(got), time.Since(begin))
 	}
 	for i, p := range got {
-		if want := ms[15+i]; p.ID != want.ID || p.Key != want.Key {
+		if want := ms[39-i]; p.ID != want.ID || p.Key != want.Key {
 			t.Fatalf("number %d is %v, want %v", i, p, want.ID)
 		}
 	}

@@ -25,7 +25,9 @@ type history struct {
 	sink      memory.SinkConfig
 	slack     int
 	debt      int
+	turn      int // of the incumbent's shards
 	anySubset bool
+	shards    int          // if set, the incumbent has so many, which come in turns
 	routed    bool         // the candidate dictates lanes, and is partitioned anew now and then
 	poison    bool         // the candidate refuses some, which hold their keys
 	running   *relay.Relay // the latest
@@ -38,6 +40,9 @@ type history struct {
 func (h *history) shape(rng *rand.Rand) {
 	h.messages, h.keys = 600+rng.IntN(900), 1+rng.IntN(20)
 	h.slack = rng.IntN(40)
+	if h.shards > 0 {
+		h.slack, h.turn = 0, 1+rng.IntN(60)
+	}
 	h.sink = memory.Reliable("target")
 	h.sink.Lanes = 1 + rng.IntN(4)
 	h.sink.Window = 1 + rng.IntN(60)
@@ -74,7 +79,7 @@ func (h *history) run(t *testing.T) (v verdict) {
 	h.shape(rng)
 	synctest.Test(t, func(t *testing.T) {
 		incumbent, candidate := memory.NewBroker("old"), memory.NewBroker("new")
-		in := incumbent.Stream("source")
+		in := h.incumbent(incumbent)
 		out := candidate.Stream("target")
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 		defer cancel()
@@ -82,6 +87,15 @@ func (h *history) run(t *testing.T) (v verdict) {
 		v = compare(in.All(), out.All(), nil)
 	})
 	return v
+}
+
+// incumbent makes the stream of the incumbent.
+func (h *history) incumbent(b *memory.Broker) *memory.Stream {
+	s, err := b.Create(memory.StreamConfig{Name: "source", Shards: max(1, h.shards)})
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // act does something while processes of the bridge come and go, until one of them
@@ -226,7 +240,7 @@ func (h *history) gaps(seed uint64) func(n int) int {
 
 func (h *history) relay(p *process, incumbent, candidate *memory.Broker) *relay.Relay {
 	id := bridge.Identity{Bridge: "test", Relay: "chaos"}
-	src, err := incumbent.Source(id, memory.SourceConfig{Stream: "source", Slack: h.slack, Unacked: 300})
+	src, err := incumbent.Source(id, memory.SourceConfig{Stream: "source", Slack: h.slack, Unacked: 300, Turn: h.turn})
 	if err != nil {
 		panic(err)
 	}
@@ -275,6 +289,20 @@ func TestHistories(t *testing.T) {
 	for _, kind := range []string{"killed", "stopped", "incumbent cut", "candidate cut", "incumbent restarted", "candidate restarted", "lost in the middle"} {
 		if total[kind] < 3 {
 			t.Errorf("%q struck %d times; want at least 3", kind, total[kind])
+		}
+	}
+}
+
+// The same where the incumbent has several shards, each with a position of its own.
+func TestShardedHistories(t *testing.T) {
+	seeds := uint64(240)
+	if testing.Short() {
+		seeds = 40
+	}
+	for seed := range seeds {
+		h := &history{seed: seed, shards: 2 + int(seed%5), anySubset: seed%3 == 2, routed: seed%6 == 4}
+		if v := h.run(t); !v.clean() || h.unbalance != "" {
+			t.Errorf("seed %d: %s; counts: %s; faults: %v", h.seed, v, h.unbalance, h.struck)
 		}
 	}
 }

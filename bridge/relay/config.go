@@ -135,9 +135,16 @@ func New(cfg Config) (*Relay, error) {
 	if t := cfg.SinkTraits; t.Routed && t.Lanes > 1 && t.Fence == bridge.FenceExpect {
 		return nil, fmt.Errorf("relay %s: the sink dictates lanes, and its fence is the %s, which does not hold there: this is a mistake in the adapter, report it", cfg.Identity, t.Fence)
 	}
+	if t := cfg.SourceTraits; t.Sharded && t.Slack > 0 {
+		return nil, fmt.Errorf("relay %s: the source has several shards and forgets what was acknowledged, so nobody knows how far back that may be: this is a mistake in the adapter, report it", cfg.Identity)
+	}
 	debt, recall := debtAndRecall(cfg)
+	reach, span := recall, 0
+	if cfg.SourceTraits.Sharded && recall > 0 {
+		reach, span = min(cfg.SinkTraits.Recall, max(recall, cfg.parts()*debt)), debt
+	}
 	// What is recalled, or in flight, must not fall out of the window again.
-	cfg.Limits.Window = max(cfg.Limits.Window, debt, recall)
+	cfg.Limits.Window = max(cfg.Limits.Window, debt, reach)
 	r := &Relay{
 		cfg: cfg, log: cfg.Log.With("relay", cfg.Identity.Relay), state: StateStarting,
 		acker: make(chan struct{}, 1), room: make(chan struct{}, 1),
@@ -145,7 +152,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	r.turn <- struct{}{}
 	r.own = append([]string{cfg.Identity.String()}, cfg.Reverse...)
-	r.debtLimit, r.recallCount = debt, recall
+	r.debtLimit, r.recallCount, r.reach, r.span = debt, recall, reach, span
 	r.ledger.init(debt, cfg.Limits)
 	return r, nil
 }
@@ -158,6 +165,9 @@ func New(cfg Config) (*Relay, error) {
 // also less than a debt of what was received before m. What the source forgets to
 // have been acknowledged comes on top, and where it has more out than the relay
 // has taken, that counts.
+//
+// Where the source has several shards, a session that follows on another's death
+// first receives what comes again, and places what of it is not there: one debt more.
 func debtAndRecall(cfg Config) (debt, recall int) {
 	debt = cfg.Limits.Debt
 	if u := cfg.SourceTraits.Unacked; u > 0 {
@@ -168,8 +178,28 @@ func debtAndRecall(cfg Config) (debt, recall int) {
 		overtaken = 2
 	}
 	if most := cfg.SinkTraits.Recall; most > 0 {
-		debt = max(1, min(debt, (most-cfg.SourceTraits.Slack)/overtaken))
+		parts := overtaken
+		if cfg.SourceTraits.Sharded {
+			parts = cfg.parts()
+			most = min(most, 2*debt) // more takes its time to read
+		}
+		debt = max(1, min(debt, (most-cfg.SourceTraits.Slack)/parts))
 		recall = min(most, overtaken*max(debt, cfg.SourceTraits.Unacked)+cfg.SourceTraits.Slack)
 	}
 	return debt, recall
+}
+
+// parts is how many debts may lie behind one another at the target, where the source
+// has several shards.
+func (c *Config) parts() int {
+	if c.overtakes() {
+		return 3
+	}
+	return 2
+}
+
+// overtakes says that messages of a shard may be placed in another order than they
+// were received in.
+func (c *Config) overtakes() bool {
+	return c.SinkTraits.Survives == bridge.SurvivesAny || c.SinkTraits.Lanes > 1
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
-	"github.com/crossfade-mq/crossfade/dedupe"
 	"github.com/crossfade-mq/crossfade/ordering"
 )
 
@@ -27,7 +26,7 @@ type lane struct {
 
 	failure   error // why the session ended, if it did
 	fenced    bool  // a session was opened since that of the source was
-	recalled  bool  // likewise, and it has read back; where the sink dictates lanes
+	recalled  bool  // likewise, and it has read back
 	quiescing bool  // it waits until nothing is under way
 	proving   bool  // the session has to settle something before the link counts as up
 	moved     bool  // something was settled in this session
@@ -94,6 +93,7 @@ func (l *lane) session(ctx context.Context) (moved bool, err error) {
 		return false, fmt.Errorf("candidate: open lane %d: %w", l.index, aboutNothing(err))
 	}
 	if err = l.recall(ctx, sink); err == nil {
+		l.readBack()
 		err = l.together(ctx)
 	}
 	if err == nil {
@@ -163,45 +163,6 @@ func closed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// recall reads back what this relay placed, and settles what of it was of
-// unknown outcome. // I6
-func (l *lane) recall(ctx context.Context, sink bridge.Sink) error {
-	rc, ok := sink.(bridge.Recaller)
-	if !ok || l.r.recallCount == 0 || bridge.Planted(bridge.BugRecallOff) {
-		return nil
-	}
-	var found []dedupe.Fingerprint
-	l.r.mu.Lock()
-	n := min(l.r.recallCount+l.r.lot.done, l.r.cfg.SinkTraits.Recall)
-	l.r.mu.Unlock()
-	err := rc.Recall(ctx, l.index, n, func(p bridge.Placed) {
-		if p.ID.Suppresses() {
-			found = append(found, fingerprint(p.ID, p.Key))
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("candidate: recall lane %d: %w", l.index, err)
-	}
-	r := l.r
-	r.mu.Lock()
-	defer r.unlockAndCollect()
-	for _, fp := range found {
-		r.ledger.window.Add(fp)
-	}
-	for range l.inbox.len() {
-		e := l.inbox.pop()
-		switch {
-		case e.flags&admitted == 0, e.flags&hasFingerprint == 0, !r.ledger.window.Has(e.fp):
-			l.inbox.push(e)
-		case e.flags&sent != 0:
-			r.ledger.settle(&e, placed)
-		default: // another session of this relay placed it while it waited here
-			r.ledger.settle(&e, suppressed)
-		}
-	}
-	return nil
 }
 
 // pump sends until the session fails or ctx ends.

@@ -57,7 +57,11 @@ const (
 type tracked struct {
 	receipt bridge.Receipt
 	time    int64 // the source's time, or that of receipt, in nanoseconds since 1970
+	seq     uint64
 }
+
+// none is no seq, behind all others.
+const none = ^uint64(0)
 
 // A ledger is everything that receiver, lanes and acker share. The relay's mutex
 // guards it.
@@ -77,6 +81,9 @@ type ledger struct {
 	meanBody    int    // of what came lately: how much the next Receive may bring
 	settled     uint64 // received and not in flight any more, when it was looked last
 	seq         uint64
+	first       uint64 // the oldest seq that is not acknowledged, or one before it
+	acksFrom    uint64 // the oldest seq of acks, or none
+	acking      uint64 // likewise, of those on their way
 	free        []*batch
 	capacity    int
 	touched     []*ordering.Tracker[tracked] // advanced since the last collect
@@ -92,7 +99,7 @@ type ledger struct {
 }
 
 func (l *ledger) init(debt int, limits Limits) {
-	l.capacity = debt
+	l.capacity, l.acksFrom, l.acking = debt, none, none
 	l.meanBody = max(1, limits.Bytes/16)
 	l.window = dedupe.NewWindow(limits.Window)
 	l.inFlight = dedupe.NewSet(debt)
@@ -131,7 +138,7 @@ func (l *ledger) start(e *entry, now int64) {
 		t = d.Time.UnixNano()
 	}
 	if e.flags&again == 0 {
-		e.ticket = l.tracker(d.Receipt.Shard).Start(tracked{receipt: d.Receipt, time: t})
+		e.ticket = l.tracker(d.Receipt.Shard).Start(tracked{receipt: d.Receipt, time: t, seq: l.seq})
 	}
 	e.seq = l.seq
 	l.seq++
@@ -260,6 +267,9 @@ func (l *ledger) touch(tr *ordering.Tracker[tracked]) {
 func (l *ledger) collect() bool {
 	for _, tr := range l.touched {
 		l.scratch = tr.Take(l.scratch[:0])
+		if len(l.scratch) > 0 {
+			l.acksFrom = min(l.acksFrom, l.scratch[0].seq)
+		}
 		for i := range l.scratch {
 			l.acks = append(l.acks, l.scratch[i].receipt)
 		}
@@ -267,6 +277,24 @@ func (l *ledger) collect() bool {
 	clear(l.scratch)
 	l.touched = l.touched[:0]
 	return len(l.acks) > 0
+}
+
+// ahead is how many may be received so that span are, counted from the oldest that
+// is not acknowledged: of several shards one may wait while others go on. // I6
+func (l *ledger) ahead(span int) int {
+	if span == 0 || bridge.Planted(bridge.BugSpanOff) {
+		return 1 << 30
+	}
+	if room := span - int(l.seq-l.first); room > span/2 {
+		return room
+	}
+	l.first = min(l.seq, l.acksFrom, l.acking)
+	for _, tr := range l.trackers {
+		if v, ok := tr.Oldest(); ok {
+			l.first = min(l.first, v.seq)
+		}
+	}
+	return span - int(l.seq-l.first)
 }
 
 // voidAll ends a source session: receipts are void, and what is unsettled goes
@@ -281,6 +309,7 @@ func (l *ledger) voidAll() {
 	clear(l.waiting)
 	l.acks = l.acks[:0]
 	l.debt, l.bytes = 0, 0
+	l.first, l.acksFrom, l.acking = l.seq, none, none
 	l.free = nil
 	l.held, l.moved = false, false
 }

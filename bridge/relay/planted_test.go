@@ -57,6 +57,25 @@ func TestRoutedHistoriesFindPlantedMistakes(t *testing.T) {
 	}
 }
 
+// So is that of a relay which does not take first, of several shards, what is placed
+// already.
+func TestShardedHistoriesFindPlantedMistakes(t *testing.T) {
+	defer bridge.Plant("")
+	for _, bug := range []bridge.Bug{bridge.BugFirstOff, bridge.BugRecallOff} {
+		t.Run(string(bug), func(t *testing.T) {
+			bridge.Plant(bug)
+			for seed := range uint64(1000) {
+				h := &history{seed: seed, shards: 2 + int(seed%5), anySubset: seed%3 == 2}
+				if v := h.run(t); v.duplicated > 0 {
+					t.Logf("found at seed %d: %s", seed, v)
+					return
+				}
+			}
+			t.Error("not found in 1,000 histories")
+		})
+	}
+}
+
 // So is what goes round.
 func TestRingsFindPlantedMistakes(t *testing.T) {
 	defer bridge.Plant("")

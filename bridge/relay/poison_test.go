@@ -70,7 +70,7 @@ func (h *history) runPoisoned(t *testing.T) (held, v verdict) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 		defer cancel()
 		incumbent, candidate := memory.NewBroker("old"), memory.NewBroker("new")
-		in, out := incumbent.Stream("source"), candidate.Stream("target")
+		in, out := h.incumbent(incumbent), candidate.Stream("target")
 		h.act(ctx, rng, 12, incumbent, candidate, func() { h.produce(rng, in) })
 		place := h.place(incumbent)
 		held = h.judgeHeld(ctx, place, in, out)

@@ -114,6 +114,9 @@ func (s *processSource) Hold(ctx context.Context) error {
 	return s.Source.(bridge.Holder).Hold(ctx)
 }
 
+func (s *processSource) Resumes(each func(bridge.Origin)) { s.Source.(bridge.Resumer).Resumes(each) }
+func (s *processSource) First(upTo []bridge.Origin)       { s.Source.(bridge.Resumer).First(upTo) }
+
 func (p *process) sink(open func(context.Context) (bridge.Sink, error)) func(context.Context) (bridge.Sink, error) {
 	return func(ctx context.Context) (bridge.Sink, error) {
 		if err := p.step(); err != nil {
@@ -155,7 +158,7 @@ func (s *processSink) Open(ctx context.Context, lane int, settled bridge.Settled
 	return pl, nil
 }
 
-func (s *processSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed)) error {
+func (s *processSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed) bool) error {
 	if err := s.p.step(); err != nil {
 		return err
 	}

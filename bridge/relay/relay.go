@@ -21,6 +21,8 @@ type Relay struct {
 	log         *slog.Logger
 	debtLimit   int
 	recallCount int
+	reach       int      // how much may be read back of a source with several shards
+	span        int      // how much is received behind the oldest that is not acknowledged; 0 is no bound
 	own         []string // whoever of these carried a message has had it at the target
 
 	mu         sync.Mutex // guards ledger, lanes' fields and what follows; never held across I/O
@@ -40,8 +42,9 @@ type Relay struct {
 	look    chan struct{} // what is parked, or paused, may have been changed
 	retried chan struct{} // something that was sent again is done with
 
-	tap    bridge.Source // of this session; set before its goroutines start
-	routes *routes       // likewise; nil where the sink dictates no lanes
+	tap        bridge.Source // of this session; set before its goroutines start, as what follows
+	routes     *routes       // nil where the sink dictates no lanes
+	resumption *resumption
 
 	unstored []bridge.Parked // of a planted mistake only
 	turn     chan struct{}   // holds one while nobody calls cfg.Parking
@@ -190,6 +193,7 @@ func (r *Relay) begin(src bridge.Source, routes *routes) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state, r.tap, r.routes = StateRunning, src, routes
+	r.resumption = newResumption(r.resumer(src), r.cfg.SinkTraits.Lanes)
 	r.lanes = r.lanes[:0:0]
 	for i := range r.cfg.SinkTraits.Lanes {
 		r.lanes = append(r.lanes, newLane(r, i))
@@ -213,6 +217,9 @@ func (r *Relay) receive(ctx context.Context, src bridge.Source) error {
 	var b *batch
 	used := 0
 	entries := make([]entry, 0, r.cfg.Limits.Batch)
+	if err := r.giveFirst(ctx, src); err != nil {
+		return err
+	}
 	for {
 		room, err := r.waitForRoom(ctx)
 		if err != nil {
@@ -305,7 +312,7 @@ func (r *Relay) newBatch() *batch {
 func (r *Relay) waitForRoom(ctx context.Context) (int, error) {
 	for {
 		r.mu.Lock()
-		room := r.debtLimit - r.ledger.debt - (r.lot.reserve - r.lot.retrying)
+		room := min(r.debtLimit-r.ledger.debt-(r.lot.reserve-r.lot.retrying), r.ledger.ahead(r.span))
 		if left := r.cfg.Limits.Bytes - r.ledger.bytes; left <= 0 {
 			room = 0
 		} else {
@@ -334,6 +341,7 @@ func (r *Relay) acknowledge(ctx context.Context, src bridge.Source) error {
 	for {
 		r.mu.Lock()
 		receipts, r.ledger.acks = r.ledger.acks, receipts[:0]
+		r.ledger.acking, r.ledger.acksFrom = r.ledger.acksFrom, none
 		r.mu.Unlock()
 		if len(receipts) == 0 {
 			select {
@@ -358,7 +366,7 @@ func (r *Relay) acknowledge(ctx context.Context, src bridge.Source) error {
 		}
 		r.mu.Lock()
 		r.ledger.debt -= len(live)
-		r.ledger.moved = true
+		r.ledger.moved, r.ledger.acking = true, none
 		r.mu.Unlock()
 		clear(receipts)
 		signal(r.room)

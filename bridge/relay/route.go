@@ -14,10 +14,6 @@ import (
 type routes struct {
 	bridge.Router
 	sink bridge.Sink
-	// left is how many lanes have not read back yet, guarded by the relay's mutex,
-	// and ready is closed when none is left.
-	left  int
-	ready chan struct{}
 }
 
 // openRoutes opens a sink for its routes, as often as it takes, before anything is
@@ -55,8 +51,7 @@ func (r *Relay) routesOf(sink bridge.Sink) (*routes, error) {
 		return nil, errors.Join(err, closed(sink.Close()))
 	}
 	r.linkUp(&r.routing)
-	lanes := r.cfg.SinkTraits.Lanes
-	return &routes{Router: router, sink: sink, left: lanes, ready: make(chan struct{})}, nil
+	return &routes{Router: router, sink: sink}, nil
 }
 
 // close ends the sink of the routes, once no lane is left.
@@ -95,20 +90,11 @@ func (r *Relay) misrouted(m *bridge.Message) error {
 // routes: what this session sends through one lane they may have placed, or may yet
 // be sending, through another. // I2, I6
 func (l *lane) together(ctx context.Context) error {
-	x := l.r.routes
-	if x == nil || bridge.Planted(bridge.BugLanesApart) {
+	if l.r.routes == nil || bridge.Planted(bridge.BugLanesApart) {
 		return nil
 	}
-	l.r.mu.Lock()
-	if !l.recalled {
-		l.recalled = true
-		if x.left--; x.left == 0 {
-			close(x.ready)
-		}
-	}
-	l.r.mu.Unlock()
 	select {
-	case <-x.ready:
+	case <-l.r.resumption.ready:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -33,14 +33,14 @@ func (s *script) Close() error { return nil }
 
 type fakeSink struct {
 	open func(ctx context.Context, settled bridge.Settled) (bridge.Lane, error)
-	rec  func(n int, each func(bridge.Placed))
+	rec  func(n int, each func(bridge.Placed) bool)
 }
 
 func (f *fakeSink) Open(ctx context.Context, _ int, s bridge.Settled) (bridge.Lane, error) {
 	return f.open(ctx, s)
 }
 func (f *fakeSink) Close() error { return nil }
-func (f *fakeSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed)) error {
+func (f *fakeSink) Recall(ctx context.Context, lane, n int, each func(bridge.Placed) bool) error {
 	if f.rec != nil {
 		f.rec(n, each)
 	}
@@ -242,8 +242,8 @@ func TestASmallWindowStillHoldsWhatIsRecalled(t *testing.T) {
 			SinkTraits: bridge.SinkTraits{Recall: 1 << 16, Lanes: 1},
 			Sink: func(context.Context) (bridge.Sink, error) {
 				return &fakeSink{
-					rec: func(n int, each func(bridge.Placed)) { // all 1000 were placed before the crash
-						for i := range 1000 {
+					rec: func(n int, each func(bridge.Placed) bool) { // all 1000 were placed before the crash
+						for i := 999; i >= 0; i-- {
 							each(bridge.Placed{ID: bridge.ID{Value: fmt.Sprint(i)}, Key: fmt.Sprint("k", i%7)})
 						}
 					},
