@@ -39,8 +39,8 @@ test: ## everything: unit, conformance, planted mistakes, stories at reduced siz
 	$(WITH_BROKERS); \
 	export CROSSFADE_MATRIX=$$(mktemp -d); \
 	four=$$(mktemp); \
-	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 15m ./adapters/rabbitmq > $$four 2>&1 & \
-	$(GO) test -shuffle=on -timeout 15m $(UNIT); \
+	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -parallel 4 -timeout 15m ./adapters/rabbitmq > $$four 2>&1 & \
+	$(GO) test -shuffle=on -parallel 4 -timeout 15m $(UNIT); \
 	wait $$! || { cat $$four; exit 1; }; cat $$four; \
 	$(GO) run ./e2e/matrix -check $$CROSSFADE_MATRIX CONFORMANCE.md; \
 	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay; \
@@ -49,15 +49,15 @@ test: ## everything: unit, conformance, planted mistakes, stories at reduced siz
 matrix: ## run the conformance suite on all brokers and write CONFORMANCE.md
 	$(WITH_BROKERS); \
 	export CROSSFADE_MATRIX=$$(mktemp -d); \
-	$(GO) test -run Conformance -timeout 20m ./adapters/...; \
-	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -timeout 10m ./adapters/rabbitmq; \
+	$(GO) test -run Conformance -parallel 4 -timeout 20m ./adapters/...; \
+	CROSSFADE_TEST_RABBITMQ=4 $(GO) test -short -run Conformance -parallel 4 -timeout 10m ./adapters/rabbitmq; \
 	$(GO) run ./e2e/matrix $$CROSSFADE_MATRIX CONFORMANCE.md
 
 unit: ## the tests that need no broker of their own
 	$(GO) test -short -shuffle=on $(UNIT)
 
 race: ## unit tests under the race detector
-	$(GO) test -race -short -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/kafka/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
+	$(GO) test -race -short -parallel 4 -timeout 20m ./bridge/... ./ordering/... ./dedupe/... ./adapters/memory/... ./adapters/faulty/... ./adapters/adaptertest/... ./adapters/kafka/... ./adapters/nats/... ./adapters/rabbitmq/... ./cmd/...
 
 e2e: ## the stories; FULL=1 for the sizes that the promises name, RUN=pattern for some
 	$(GO) test -count=1 -timeout 6h -v -run '$(or $(RUN),.)' $(STORIES) | $(QUIETER)

@@ -18,7 +18,7 @@ var closeChecks = []check{
 	{"Close", "of a lane unblocks Send, and may be repeated", []waiver{needsSink}, closeUnblocksSend},
 	{"Close", "of a lane is the last that is heard of it", []waiver{needsSink}, closeIsLast},
 	{"Close", "returns within seconds after the connection was lost", nil, closeAfterDeath},
-	{"Close", "no goroutines are left", nil, noGoroutines},
+	{"Close", noneLeft, nil, noGoroutines},
 	{"Open", "ends with ctx", nil, openEndsWithContext},
 	{"Open", "missing topology is Fatal, with a hint", []waiver{needsTopology}, missingIsFatal},
 }

@@ -3,25 +3,41 @@ package adaptertest
 import (
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
+// together is held by every check that runs, and alone by the one that counts the
+// goroutines of the process.
+var together sync.RWMutex
+
+// noneLeft is the promise of that check.
+const noneLeft = "no goroutines are left"
+
+// turn waits until the check may run, and gives what ends that.
+func (c *check) turn() (over func()) {
+	if c.promise == noneLeft {
+		together.Lock()
+		return together.Unlock
+	}
+	together.RLock()
+	return together.RUnlock
+}
+
 // Run proves the promises of the contract on one adapter: every check, each on a
 // Fixture of its own. It logs the report, leaves it in the folder that
-// CROSSFADE_MATRIX names, and returns it.
+// CROSSFADE_MATRIX names, and returns it. Tests that run it may be parallel.
 func Run(t *testing.T, h Harness) Report {
 	t.Helper()
 	report := Report{Adapter: h.Name}
-	own := &scope{T: t}
-	defer own.end() // in case the harness is refused
-	about := h.facts(own)
-	own.end()
+	about := h.ask(t)
 	for _, c := range checks {
 		result := Result{Group: c.group, Promise: c.promise}
 		ran := false
+		over := c.turn()
 		ok := t.Run(c.name(), func(t *testing.T) {
 			ran = true
 			if result.Why = c.waiver(&about); result.Why != "" {
@@ -31,6 +47,7 @@ func Run(t *testing.T, h Harness) Report {
 			}
 			result.Outcome, result.Why = h.prove(t, c, about)
 		})
+		over()
 		switch {
 		case !ran: // left out by -run
 			continue
@@ -46,6 +63,16 @@ func Run(t *testing.T, h Harness) Report {
 		}
 	}
 	return report
+}
+
+// ask has the harness say what it is about, and clean up.
+func (h *Harness) ask(t *testing.T) facts {
+	t.Helper()
+	together.RLock()
+	defer together.RUnlock()
+	own := &scope{T: t}
+	defer own.end() // also where the harness is refused
+	return h.facts(own)
 }
 
 // A scope is a T whose cleanup comes before the test's end.

@@ -161,6 +161,7 @@ func TestPositionsAreGone(t *testing.T) {
 // Partitions that are added, and topics that begin to match, end the session; the next one
 // has all of them, from their first record.
 func TestTopicsGrow(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	c.topic(t, "m.a", 1)
 	cl := c.client(t)

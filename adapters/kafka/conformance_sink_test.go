@@ -14,19 +14,23 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge"
 )
 
+// The suite runs on the double, and on a broker of its own that is restarted, which
+// takes its time.
 func TestConformance(t *testing.T) {
-	c := startCluster(t, kfake.NumBrokers(2))
-	c.session = 2500 * time.Millisecond // on a machine that is busy with more than this
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka", Background: background, New: fixture(c)})
-}
-
-// A broker of its own is restarted, which takes its time.
-func TestConformanceOnKafka(t *testing.T) {
+	fake := startCluster(t, kfake.NumBrokers(2))
+	fake.session = 2500 * time.Millisecond // on a machine that is busy with more than this
+	t.Run("kfake", func(t *testing.T) {
+		t.Parallel()
+		adaptertest.Run(t, adaptertest.Harness{Name: "kafka", Background: background, New: fixture(fake)})
+	})
 	if testing.Short() {
-		t.Skip("restarts a broker again and again")
+		return
 	}
 	c := realCluster(t)
-	adaptertest.Run(t, adaptertest.Harness{Name: "kafka, Apache Kafka", Background: background, New: fixture(c), Patience: 20 * time.Second})
+	t.Run("Apache Kafka", func(t *testing.T) {
+		t.Parallel()
+		adaptertest.Run(t, adaptertest.Harness{Name: "kafka, Apache Kafka", Background: background, New: fixture(c), Patience: 20 * time.Second})
+	})
 }
 
 // sinkLanes is how many partitions the targets of fixtures have, and lanes.

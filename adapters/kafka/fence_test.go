@@ -102,6 +102,7 @@ func laneOf(s *session) *lane { return s.Lane.(*lane) }
 // What an earlier session has on its way is refused from the moment on that the next
 // one is open, whether or not that has sent anything. // I6
 func TestFenceRefusesALateBatch(t *testing.T) {
+	t.Parallel()
 	onBoth(t, 2, func(t *testing.T, s *system, topic string) {
 		zombie := openSession(t, openerOf(t, s, SinkConfig{Topic: topic}), 0)
 		msgs := numbered(0, 20, 5)

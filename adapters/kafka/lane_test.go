@@ -391,6 +391,7 @@ func TestLaneCloses(t *testing.T) {
 
 // A lane that watches ends when partitions are added, and when its topic is made anew.
 func TestLaneWatches(t *testing.T) {
+	t.Parallel()
 	r := newSinkRig(t, 2)
 	adm := kadm.NewClient((&testCluster{Cluster: r.Cluster, addrs: r.ListenAddrs()}).client(t))
 	s := openSession(t, r.sinkOf(t, SinkConfig{}), 0)

@@ -23,6 +23,7 @@ func inFile(t *testing.T, pem []byte) string {
 // A real Kafka that asks for TLS with a client's certificate and for SASL lets a relay
 // read and write by each mechanism, and whoever cannot come in is told what to change.
 func TestSecuredKafka(t *testing.T) {
+	t.Parallel()
 	serverCert, serverKey := brokers.Certificate(t)
 	clientCert, clientKey := brokers.Certificate(t)
 	strangerCert, strangerKey := brokers.Certificate(t)

@@ -88,6 +88,7 @@ func TestSinkTemplate(t *testing.T) {
 
 // With create a topic is made as the settings say, at Open or when a message wants it.
 func TestSinkCreates(t *testing.T) {
+	t.Parallel()
 	r := newSinkRig(t, 1)
 	create := &CreateConfig{Partitions: 5, Replication: 3, Configs: []string{"retention.ms=3600000", "min.insync.replicas=2"}}
 	s := openSession(t, r.sinkOf(t, SinkConfig{Topic: "fresh", Create: create}), 0)

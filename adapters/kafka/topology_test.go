@@ -50,6 +50,7 @@ func onKafkas(t *testing.T, f func(*testing.T, *testCluster)) {
 // A survey gives topics with what is set for them, and the groups that have read
 // them; what is a bridge's or the cluster's own is marked.
 func TestSurvey(t *testing.T) {
+	t.Parallel()
 	onKafkas(t, func(t *testing.T, c *testCluster) {
 		c.topic(t, "plain", 1)
 		c.topic(t, "set", 3, "retention.ms=60000", "cleanup.policy=compact", "retention.bytes=1000", "max.message.bytes=5000")
@@ -92,6 +93,7 @@ func TestSurvey(t *testing.T) {
 
 // What is made is as it was planned and there once; what is there otherwise stays.
 func TestProvision(t *testing.T) {
+	t.Parallel()
 	onKafkas(t, func(t *testing.T, c *testCluster) {
 		s := c.system(t)
 		set := bridge.Object{Role: bridge.RoleLog, Kind: kindTopic, Name: "set", Settings: []bridge.Setting{

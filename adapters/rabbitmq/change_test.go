@@ -140,6 +140,7 @@ func (f *follower) session(s bridge.Source, settled func() bool, deadline time.T
 // A tap whose arguments or type change under load loses nothing, repeats nothing
 // and keeps the order, and leaves nothing of the old tap behind.
 func TestChangingATapUnderLoad(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	s := n.open(t)
 	id := bridge.Identity{Bridge: unique(t), Relay: "r"}
@@ -186,6 +187,7 @@ func TestChangingATapUnderLoad(t *testing.T) {
 // changes again or back at that moment, loses nothing, repeats nothing that was
 // acknowledged and keeps the order.
 func TestChangingATapIsResumed(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	const crashes = 7 // that many connections a change makes, or one less
 	var ends atomic.Int64
@@ -299,6 +301,7 @@ func TestChangingBindings(t *testing.T) {
 // While a tap is read to its end, the backlog counts what waits in the one that
 // took its place as well.
 func TestTheBacklogOfTwoTaps(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	s := n.open(t)
 	for _, kinds := range [][2]string{{typeClassic, typeQuorum}, {typeQuorum, typeStream}, {typeStream, typeClassic}} {

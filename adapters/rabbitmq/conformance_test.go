@@ -16,29 +16,31 @@ import (
 	"github.com/crossfade-mq/crossfade/e2e/brokers"
 )
 
-// The suite runs on a broker of its own, which it restarts in an orderly way:
-// RabbitMQ 3.10 forgets a quorum queue that was made within the last second
-// before a kill -9. With -short, and where the exchange target is proven, whose
+// The suite runs on brokers of its own, one for each kind of tap, which it restarts in
+// an orderly way: RabbitMQ 3.10 forgets a quorum queue that was made within the last
+// second before a kill -9. With -short, and where the exchange target is proven, whose
 // source is the quorum tap again, it is the broker that tests share.
 func TestConformance(t *testing.T) {
-	var server *brokers.Server
-	if !testing.Short() {
-		server = brokers.PrivateRabbitMQ(t)
+	kinds := []string{typeQuorum, typeClassic, typeStream, toExchange}
+	sites := map[string]site{}
+	for _, kind := range kinds {
+		if testing.Short() || kind == toExchange {
+			sites[kind] = site{url: brokers.RabbitMQ(t)}
+			continue
+		}
+		server := brokers.PrivateRabbitMQ(t)
+		sites[kind] = site{server: server, url: server.URL()}
 	}
-	for _, tap := range []string{typeQuorum, typeClassic, typeStream, toExchange} {
-		t.Run(tap, func(t *testing.T) {
-			at := site{server: server}
-			if at.server == nil || tap == toExchange {
-				at = site{url: brokers.RabbitMQ(t)}
-			} else {
-				at.url = server.URL()
-			}
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			at := sites[kind]
 			h := adaptertest.Harness{
-				Name:     "rabbitmq, " + tap + " tap, " + tap + " target",
-				New:      func(t adaptertest.T) adaptertest.Fixture { return newPlace(t, at, tap).fixture() },
+				Name:     "rabbitmq, " + kind + " tap, " + kind + " target",
+				New:      func(t adaptertest.T) adaptertest.Fixture { return newPlace(t, at, kind).fixture() },
 				Patience: 15 * time.Second,
 			}
-			if tap == toExchange {
+			if kind == toExchange {
 				h.Name = "rabbitmq, exchange target"
 			}
 			h.Name += ", RabbitMQ " + generationOf(t, at.url)

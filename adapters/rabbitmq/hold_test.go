@@ -93,6 +93,7 @@ func endsInTime(t *testing.T, what string, f func() error) {
 // A broker that goes on with heartbeats and leaves a question unanswered, as it
 // does when a queue has lost its leader, ends Hold and Recall after a while.
 func TestUnansweredQuestionsEnd(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	t.Run("hold", func(t *testing.T) {
 		m := n.mute(t, 50, 11, 1<<40) // queue.declare-ok

@@ -60,6 +60,7 @@ func held(t *testing.T, s *system, bridgeName string) map[string][]string {
 // Remove leaves the broker as it was before the bridge came: by its own tool's
 // word, and with what an operator made under names like the bridge's.
 func TestRemoveLeavesNothing(t *testing.T) {
+	t.Parallel()
 	server := brokers.PrivateRabbitMQ(t)
 	n := newNode(t, server.URL())
 	s := n.open(t)

@@ -13,6 +13,7 @@ import (
 // Every tap delivers in order what was published to the exchange, and every
 // target takes it in order.
 func TestEveryTapToEveryTarget(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	for _, tap := range []string{typeQuorum, typeClassic, typeStream} {
 		for _, to := range []string{typeQuorum, typeClassic, typeStream, toExchange} {

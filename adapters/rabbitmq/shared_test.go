@@ -80,6 +80,7 @@ func (h *sharing) refused(o *sourceOpener, says string) {
 // origins; the broker stores it once. One that comes later begins where it says, and
 // the tap goes with the last of them.
 func TestASharedTap(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	h := newSharing(t, n)
 	first := h.relay("first", "")
@@ -166,6 +167,7 @@ func TestTheLastOfASharedTapIsRemovedHalfWay(t *testing.T) {
 // The arguments of a shared tap change under load, while one of its relays is away:
 // each reads the old one to its end before the new one, and the last deletes it.
 func TestChangingASharedTapUnderLoad(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	h := newSharing(t, n)
 	use := func(relay string, bytes int) func() *sourceOpener {
@@ -212,6 +214,7 @@ func TestChangingASharedTapUnderLoad(t *testing.T) {
 // What relays of a shared tap cannot agree on, what was deleted, and a change from a
 // tap of one's own stop a relay with a word, and not in silence.
 func TestWhatASharedTapRefuses(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	h := newSharing(t, n)
 	a, b := h.relay("a", ""), h.relay("b", "")
@@ -257,6 +260,7 @@ func TestWhatASharedTapRefuses(t *testing.T) {
 // A first start that is cut off anywhere leaves nothing out: whatever came into the
 // tap since it was bound is read by the next start.
 func TestTheFirstStartOfASharedTapIsCutOff(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	const cuts = 8 // that many connections a first start makes, or one less
 	bound := 0
@@ -316,6 +320,7 @@ func (h *sharing) stored(stream string) (count int) {
 // The last reader of a tap that was changed is removed, or dies while it deletes the
 // tap: the next start of any other relay deletes it, and the tap can be changed again.
 func TestAnOldSharedTapWithoutReaders(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	h := newSharing(t, n)
 	block := func(bytes int) string { return fmt.Sprintf("max_bytes: %d\n", bytes) }

@@ -10,6 +10,7 @@ import (
 // A queue tap that was deleted took messages with it: it is not made anew, not by
 // the process that had it and not by the next, until somebody has said so.
 func TestADeletedQueueTapStopsTheRelay(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	s := n.open(t)
 	for _, kind := range []string{typeClassic, typeQuorum} {

@@ -12,6 +12,7 @@ import (
 // A relay that has never run begins where the configuration says, exactly, or is
 // refused with what is not there.
 func TestStartPositions(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	s := n.open(t)
 	stream := n.queue(t, unique(t), typeStream)
@@ -70,6 +71,7 @@ func TestStartPositions(t *testing.T) {
 
 // At an offset that was cut off, and on an empty stream.
 func TestStartWhereNothingIs(t *testing.T) {
+	t.Parallel()
 	n := sharedNode(t)
 	s := n.open(t)
 	empty := n.queue(t, unique(t), typeStream)

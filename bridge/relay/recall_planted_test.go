@@ -9,7 +9,7 @@ import (
 )
 
 // A relay that lets the other shards go on while one waits is found.
-func TestTheBoundOfShardsIsWhatHoldsThem(t *testing.T) {
+func TestAPlantedRelayWithoutBoundIsFound(t *testing.T) {
 	defer bridge.Plant("")
 	bridge.Plant(bridge.BugSpanOff)
 	if n := whileOneWaits(t, 1000); n < 1000 {
