@@ -181,7 +181,6 @@ func debtAndRecall(cfg Config) (debt, recall int) {
 		parts := overtaken
 		if cfg.SourceTraits.Sharded {
 			parts = cfg.parts()
-			most = min(most, 2*debt) // more takes its time to read
 		}
 		debt = max(1, min(debt, (most-cfg.SourceTraits.Slack)/parts))
 		recall = min(most, overtaken*max(debt, cfg.SourceTraits.Unacked)+cfg.SourceTraits.Slack)

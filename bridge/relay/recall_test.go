@@ -53,8 +53,8 @@ func (s *laned) Recall(_ context.Context, lane, n int, each func(bridge.Placed) 
 // While one shard waits the others go on no further than what is read back after a
 // crash. // I6
 func TestOneShardThatWaitsKeepsTheOthersInReach(t *testing.T) {
-	if n := whileOneWaits(t, 1000); n != 66 {
-		t.Errorf("%d were received while the first waits, want 66", n)
+	if n := whileOneWaits(t, 1000); n != 100 {
+		t.Errorf("%d were received while the first waits, want 100", n)
 	}
 }
 
