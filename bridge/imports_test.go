@@ -28,7 +28,7 @@ var rules = []rule{
 	{"~/bridge", "", "", "the vocabulary: whoever speaks it, third parties too, takes nothing else along"},
 	{"~/ordering", "github.com/zeebo/xxh3", "", "a leaf: finished, generic, and of use by itself"},
 	{"~/dedupe", "github.com/zeebo/xxh3", "", "a leaf: downstream consumers use it as a library"},
-	{"~/bridge/drift", "", "", "pure: no clock, no goroutine, no I/O"},
+	{"~/bridge/drift", "~/dedupe", "", "pure: no clock, no goroutine, no I/O; remembers IDs as relays do"},
 	{"~/bridge/cutover", "", "", "pure: facts in, phase and reasons out"},
 	{"~/bridge/plan", "~/bridge", "", "pure: topologies in, what a candidate needs out"},
 	{"~/bridge/draft", "~/bridge", "", "pure: topologies in, a configuration's text out"},
