@@ -15,7 +15,7 @@ func BenchmarkExact(b *testing.B) {
 			one := func(n int) Observation {
 				h := uint64(n) * 0x9e3779b97f4a7c15
 				key := uint64(n) * 0xd1342543de82ef95 % uint64(c.keys)
-				return Observation{Key: key*0xbf58476d1ce4e5b9 | 1, ID: h, Body: h ^ 77, Head: uint32(h >> 7), At: time.Duration(n) * time.Microsecond}
+				return Observation{Key: mix(key+1) & mask60, ID: h, Body: h ^ 77, Head: uint32(h >> 7), At: time.Duration(n) * time.Microsecond}
 			}
 			for n := range c.inFlight {
 				o := one(n)
@@ -23,14 +23,21 @@ func BenchmarkExact(b *testing.B) {
 			}
 			r := x.Report()
 			b.ResetTimer()
-			for n := range b.N {
-				o := one(n + c.inFlight)
-				x.Observe(Incumbent, &o)
-				o = one(n)
-				o.At += time.Duration(c.inFlight) * time.Microsecond
-				x.Observe(Candidate, &o)
-				if n%4096 == 0 {
-					x.Advance(o.At, Watermarks{})
+			const batch = 256
+			var os [batch]Observation
+			for from := 0; from < b.N; from += batch {
+				n := min(batch, b.N-from)
+				for i := range n {
+					os[i] = one(from + i + c.inFlight)
+				}
+				x.ObserveAll(Incumbent, os[:n])
+				for i := range n {
+					os[i] = one(from + i)
+					os[i].At += time.Duration(c.inFlight) * time.Microsecond
+				}
+				x.ObserveAll(Candidate, os[:n])
+				if from%4096 == 0 {
+					x.Advance(os[0].At, Watermarks{})
 				}
 			}
 			b.StopTimer()

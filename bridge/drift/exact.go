@@ -64,7 +64,7 @@ type Exact struct {
 	gaps    [sides][]interval
 	jumps   map[uint64][]jump
 	expiry  map[uint32]time.Duration
-	shards  map[uint16]time.Duration // when a message of the shard was matched last
+	shards  []time.Duration // by shard, when one of its messages was matched last
 	stuck   map[uint64]stuckKey
 	lag     histogram
 	now     time.Duration
@@ -75,6 +75,7 @@ type Exact struct {
 	pending  [sides]uint64
 	findings []Finding
 	unlisted uint64
+	fetched  uint64 // what fetch has read: it has to be of use
 }
 
 // mostFindings is how many findings wait to be taken.
@@ -86,7 +87,7 @@ func NewExact(o Options) *Exact {
 	return &Exact{
 		opts: o, table: newTable(o.Keys), window: dedupe.NewWindow(o.Remember),
 		index: map[indexOf]*index{}, holes: newHoles(), repeats: newRepeats(), jumps: map[uint64][]jump{},
-		expiry: map[uint32]time.Duration{}, shards: map[uint16]time.Duration{}, stuck: map[uint64]stuckKey{},
+		expiry: map[uint32]time.Duration{}, stuck: map[uint64]stuckKey{},
 	}
 }
 
@@ -253,6 +254,9 @@ func (x *Exact) pair(key uint64, i, c *Observation) {
 	x.lag.add(lag)
 	if x.opts.Late > 0 && lag > x.opts.Late {
 		x.found(Late, f)
+	}
+	if n := int(i.Shard) + 1; n > len(x.shards) {
+		x.shards = append(x.shards, make([]time.Duration, n-len(x.shards))...)
 	}
 	x.shards[i.Shard] = max(x.shards[i.Shard], i.At, c.At)
 }

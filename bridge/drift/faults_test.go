@@ -62,17 +62,16 @@ type play struct {
 	in        []Observation
 	byKey     map[uint64][]int
 	next      []int // of the same key; 0 is none
-	used      map[uint64][]int
 	out       []arrival
 	expect    [Kinds]uint64
-	struck    [len1]uint64
+	struck    [kindsOfFault]uint64
 	names     map[Kind]map[uint64]bool // IDs expected, by kind
 	stalls    int
 	came      map[uint64]bool
 	lastFault map[uint64]int
 }
 
-const len1 = 14
+const kindsOfFault = 14
 
 func newPlay(seed uint64, messages, keys int) *play {
 	p := &play{rng: rand.New(rand.NewPCG(seed, 7)), byKey: map[uint64][]int{}, names: map[Kind]map[uint64]bool{}, came: map[uint64]bool{}, lastFault: map[uint64]int{}}
@@ -336,7 +335,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		{"constant memory", func() comparer { return NewConstant(ConstantOptions{Late: late, Stuck: stuck, Remember: 1 << 14}) }},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
-			var struck [len1]uint64
+			var struck [kindsOfFault]uint64
 			total := uint64(0)
 			for seed := range seeds + uint64(len(regressions)) {
 				if seed >= seeds {

@@ -32,14 +32,6 @@ func newHoles() holes {
 	return holes{by: map[identity][]hole{}, keys: map[uint64]int{}, lost: map[identity]struct{}{}}
 }
 
-func (h *holes) has(who identity) bool {
-	if len(h.by) == 0 {
-		return false
-	}
-	_, ok := h.by[who]
-	return ok
-}
-
 // of is how many there are of a key.
 func (h *holes) of(key uint64) int { return h.keys[key] }
 

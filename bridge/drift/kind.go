@@ -52,5 +52,3 @@ const (
 
 // String is the side's name in reports.
 func (s Side) String() string { return [...]string{"incumbent", "candidate"}[s&1] }
-
-func (s Side) other() Side { return s ^ 1 }

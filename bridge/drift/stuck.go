@@ -9,7 +9,7 @@ func (x *Exact) mayBeStuck(s *slot, n uint32, at time.Duration) {
 		return
 	}
 	e := x.slab.at(n)
-	if x.shards[e.shard] < at+x.opts.Stuck/2 {
+	if int(e.shard) >= len(x.shards) || x.shards[e.shard] < at+x.opts.Stuck/2 {
 		return // so do the others
 	}
 	if was, ok := x.stuck[s.key]; ok && was.at == s.oldest {

@@ -16,13 +16,16 @@ type slot struct {
 	oldest  uint32 // when the first that waits at the incumbent's side was observed
 }
 
-const slotSize = 48
+const slotSize = 48 + 4
 
-func (s *slot) clean() bool { return s.waiting[Incumbent].head == 0 && s.waiting[Candidate].head == 0 }
+func (s *slot) clean() bool {
+	return s.waiting[Incumbent].head == 0 && s.waiting[Candidate].head == 0
+}
 
-// A table finds the slots of keys: open addressing with linear probing, over any number
-// of slots. Key 0 is none.
+// A table finds the slots of keys: open addressing with linear probing over small tags,
+// so that a search waits for memory once, and once more for its slot.
 type table struct {
+	tags  []uint32 // of the slots' keys; 0 is none
 	slots []slot
 	used  int
 }
@@ -30,32 +33,58 @@ type table struct {
 const leastSlots = 1 << 10
 
 func newTable(keys int) table {
-	return table{slots: make([]slot, max(leastSlots, keys+keys/5))}
+	n := max(leastSlots, keys+keys/5)
+	return table{tags: make([]uint32, n), slots: make([]slot, n)}
 }
 
-func (t *table) start(key uint64) int {
-	hi, _ := bits.Mul64(key*0x9e3779b97f4a7c15, uint64(len(t.slots)))
-	return int(hi)
+// start is where the search for a key begins, and its tag.
+func (t *table) start(key uint64) (i int, tag uint32) {
+	h := key * 0x9e3779b97f4a7c15
+	hi, lo := bits.Mul64(h, uint64(len(t.slots)))
+	return int(hi), uint32(lo>>32) | 1
+}
+
+// look gives the key's slot; -1 if it has none.
+func (t *table) look(key uint64) int {
+	for i, tag := t.start(key); ; i++ {
+		if i == len(t.tags) {
+			i = 0
+		}
+		switch t.tags[i] {
+		case tag:
+			if t.slots[i].key == key {
+				return i
+			}
+		case 0:
+			return -1
+		}
+	}
 }
 
 // find gives the key's slot, and makes one if it has none. keep says of a slot whether
 // it is of use still, where room has to be made. Slots given before are void then.
 func (t *table) find(key uint64, keep func(*slot) bool) *slot {
-	for i := t.start(key); ; i++ {
-		if i == len(t.slots) {
+	if i := t.look(key); i >= 0 {
+		return &t.slots[i]
+	}
+	if t.used >= len(t.slots)-len(t.slots)/8 {
+		t.rebuild(keep)
+	}
+	t.used++
+	s := t.free(key)
+	s.key = key
+	return s
+}
+
+// free takes a slot for a key that has none.
+func (t *table) free(key uint64) *slot {
+	for i, tag := t.start(key); ; i++ {
+		if i == len(t.tags) {
 			i = 0
 		}
-		switch s := &t.slots[i]; s.key {
-		case key:
-			return s
-		case 0:
-			if t.used >= len(t.slots)-len(t.slots)/8 {
-				t.rebuild(keep)
-				return t.find(key, keep)
-			}
-			t.used++
-			s.key = key
-			return s
+		if t.tags[i] == 0 {
+			t.tags[i] = tag
+			return &t.slots[i]
 		}
 	}
 }
@@ -64,29 +93,20 @@ func (t *table) find(key uint64, keep func(*slot) bool) *slot {
 func (t *table) rebuild(keep func(*slot) bool) {
 	kept := 0
 	for i := range t.slots {
-		if t.slots[i].key != 0 && keep(&t.slots[i]) {
+		if t.tags[i] != 0 && keep(&t.slots[i]) {
 			kept++
 		}
 	}
-	old := t.slots
-	size := len(old)
+	old := *t
+	size := len(old.slots)
 	if kept > size/2 {
 		size += size / 2
 	}
-	t.slots, t.used = make([]slot, size), 0
-	for i := range old {
-		if old[i].key == 0 || !keep(&old[i]) {
-			continue
-		}
-		for j := t.start(old[i].key); ; j++ {
-			if j == size {
-				j = 0
-			}
-			if t.slots[j].key == 0 {
-				t.slots[j] = old[i]
-				t.used++
-				break
-			}
+	*t = table{tags: make([]uint32, size), slots: make([]slot, size)}
+	for i := range old.slots {
+		if s := &old.slots[i]; old.tags[i] != 0 && keep(s) {
+			*t.free(s.key) = *s
+			t.used++
 		}
 	}
 }
