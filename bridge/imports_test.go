@@ -29,6 +29,8 @@ var rules = []rule{
 	{"~/ordering", "github.com/zeebo/xxh3", "", "a leaf: finished, generic, and of use by itself"},
 	{"~/dedupe", "github.com/zeebo/xxh3", "", "a leaf: downstream consumers use it as a library"},
 	{"~/bridge/drift", "~/dedupe", "", "pure: no clock, no goroutine, no I/O; remembers IDs as relays do"},
+	{"~/bridge/compare", "~/bridge ~/bridge/drift github.com/zeebo/xxh3", "", "makes observations of messages and words of findings; knows no engine"},
+	{"~/bridge/fields", "", "", "pure: two bodies and rules in, the fields that differ out"},
 	{"~/bridge/cutover", "", "", "pure: facts in, phase and reasons out"},
 	{"~/bridge/plan", "~/bridge", "", "pure: topologies in, what a candidate needs out"},
 	{"~/bridge/draft", "~/bridge", "", "pure: topologies in, a configuration's text out"},

@@ -76,6 +76,11 @@ func (x *Exact) sweep(grace time.Duration) {
 		}
 	}
 	x.endStuck()
+	for _, all := range x.holes.by {
+		for i := range all {
+			x.older(Incumbent, all[i].was.At)
+		}
+	}
 	for key, jumps := range x.jumps {
 		if jumps[len(jumps)-1].when < x.now-2*grace && x.holes.of(key) == 0 {
 			delete(x.jumps, key)
@@ -120,6 +125,8 @@ func (x *Exact) sweepCandidate(s *slot) {
 		switch {
 		case !anon && x.window.Has(who.fingerprint()):
 			x.found(Duplicate, Finding{Key: who.key, ID: who.id, Candidate: at})
+		case at < x.begin && s.judged == 0:
+			x.counts.Before++
 		case x.inGap(Incumbent, 0, at):
 			x.counts.Incomparable[Candidate]++
 		default:

@@ -26,15 +26,32 @@ func (x *Exact) fetch(side Side, os []Observation) {
 		at[i] = x.table.look(keyOf(&os[i]))
 	}
 	if side == Incumbent {
+		for _, j := range at[:len(os)] {
+			if j >= 0 {
+				x.touch(x.table.slots[j].waiting[Incumbent].tail)
+			}
+		}
 		return
 	}
+	var next [few]uint32
 	for i := range os {
 		fp := identity{keyOf(&os[i]), os[i].ID}.fingerprint()
 		x.window.Prefetch(&fp)
 		if at[i] >= 0 {
-			if n := x.table.slots[at[i]].waiting[Incumbent].head; n != 0 {
-				x.fetched += x.slab.at(n).id
-			}
+			next[i] = x.touch(x.table.slots[at[i]].waiting[Incumbent].head)
 		}
 	}
+	for _, n := range next[:len(os)] {
+		x.touch(n)
+	}
+}
+
+// touch reads an entry, and gives the one behind it.
+func (x *Exact) touch(n uint32) uint32 {
+	if n == 0 {
+		return 0
+	}
+	e := x.slab.at(n)
+	x.fetched += e.id
+	return e.next
 }

@@ -45,6 +45,8 @@
 //	incomparable  its counterpart may be where a reader saw nothing: absence of evidence
 //	              is no drift, and no match. AWS DMS: suspended records.
 //	unordered     matched, and its place was not judged.
+//	before        of the candidate, in front of the first message of its key that both
+//	              readers have, when the incumbent's began.
 //
 // A gap is a range that a side's reader has not seen. Redelivery, the same stored
 // position coming again to a reader, is for the reader to leave out.

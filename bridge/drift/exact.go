@@ -68,6 +68,7 @@ type Exact struct {
 	stuck   map[uint64]stuckKey
 	lag     histogram
 	now     time.Duration
+	begin   time.Duration
 	marks   Watermarks
 	swept   time.Duration
 	oldest  [sides]time.Duration
@@ -99,6 +100,12 @@ func (i identity) fingerprint() (fp dedupe.Fingerprint) {
 	binary.LittleEndian.PutUint64(fp[8:], i.id)
 	return fp
 }
+
+// Begin says that the incumbent's reader began later than the candidate's: up to that time
+// the latter may have messages of a key that the former has not, in front of the first
+// that both have. To begin so is what makes a clean start, and a restart: whatever the
+// incumbent's reader has, the candidate's will come to.
+func (x *Exact) Begin(until time.Duration) { x.begin = until }
 
 // Observe takes in a message of one side, which comes in the order of its key there.
 func (x *Exact) Observe(side Side, o *Observation) {

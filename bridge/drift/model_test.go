@@ -251,3 +251,76 @@ func named(drift [Kinds]uint64) string {
 	}
 	return "[" + s + " ]"
 }
+
+// A comparison that begins, or begins anew, in the middle of two healthy streams blames
+// nobody; and what is lost behind the first message that both have of a key is found.
+func TestABeginningInTheMiddle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var in []event
+		for i := range rapid.IntRange(1, 150).Draw(t, "messages") {
+			in = append(in, event{key: uint64(1 + rapid.IntRange(0, 5).Draw(t, "key")), id: uint64(i), body: 5})
+		}
+		out := in // keys may overtake each other
+		if rapid.Bool().Draw(t, "mixed") {
+			out = overtaken(t, in)
+		}
+		from := rapid.IntRange(0, len(in)-1).Draw(t, "from")
+		first := len(out) // of what the incumbent's reader has
+		for i := range out {
+			if out[i].id >= uint64(from) {
+				first = min(first, i)
+			}
+		}
+		early := max(0, first-rapid.IntRange(0, 40).Draw(t, "early"))
+		in, out = in[from:], append([]event(nil), out[early:]...)
+		lost := -1 // one that has one of its key in front and one behind
+		if rapid.Bool().Draw(t, "loss") {
+			for i := range out {
+				if before, behind := ofKey(in, out[i]); before && behind {
+					lost = i
+					out = append(out[:i], out[i+1:]...)
+					break
+				}
+			}
+		}
+		x := NewExact(Options{Remember: 1 << 12})
+		x.Begin(time.Hour)
+		end := interleave(t, x, in, out)
+		finish(x, end)
+		r := x.Report()
+		want := [Kinds]uint64{}
+		if lost >= 0 {
+			want[Missing] = 1
+		}
+		if r.Drift != want || !r.Balanced() || r.Matched+want[Missing] != uint64(len(in)) {
+			t.Fatalf("found %s, want %s: %+v", named(r.Drift), named(want), r)
+		}
+	})
+}
+
+// ofKey says whether in has messages of e's key in front of it and behind it.
+func ofKey(in []event, e event) (before, behind bool) {
+	at := -1
+	for i := range in {
+		if in[i].id == e.id {
+			at = i
+		}
+	}
+	for i := range in {
+		if at >= 0 && in[i].key == e.key && i != at {
+			before, behind = before || i < at, behind || i > at
+		}
+	}
+	return before, behind
+}
+
+// overtaken is in with keys that overtake each other.
+func overtaken(t *rapid.T, in []event) []event {
+	out := append([]event(nil), in...)
+	for range rapid.IntRange(0, 60).Draw(t, "swaps") {
+		if i := rapid.IntRange(1, max(1, len(out)-1)).Draw(t, "swap"); i < len(out) && out[i].key != out[i-1].key {
+			out[i], out[i-1] = out[i-1], out[i]
+		}
+	}
+	return out
+}

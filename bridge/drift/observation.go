@@ -87,6 +87,8 @@ type Counts struct {
 	Recovered uint64
 	// Unordered: its order was not judged.
 	Unordered uint64
+	// Before: the candidate's reader had it, and the incumbent's began behind it.
+	Before uint64
 }
 
 // Windows are counted by what became of them.
@@ -107,7 +109,7 @@ type Report struct {
 	// Pending by side: observed, and neither matched nor found to be anything else.
 	Pending [2]uint64
 	// Oldest is when the oldest pending message was observed, by side, by the latest
-	// sweep; 0 is none.
+	// sweep; 0 is none. What came before that is judged.
 	Oldest [2]time.Duration
 	// Stuck is how many keys are stuck at present.
 	Stuck int

@@ -12,6 +12,6 @@ func (x *Exact) Report() Report {
 // Balanced says that everything observed is accounted for.
 func (r *Report) Balanced() bool {
 	i := r.Matched + r.Repeats[Incumbent] + r.Drift[Missing] + r.Expired + r.Incomparable[Incumbent] + r.Pending[Incumbent]
-	c := r.Matched + r.Repeats[Candidate] + r.Drift[Extra] + r.Drift[Duplicate] + r.Recovered + r.Incomparable[Candidate] + r.Pending[Candidate]
+	c := r.Matched + r.Repeats[Candidate] + r.Drift[Extra] + r.Drift[Duplicate] + r.Recovered + r.Before + r.Incomparable[Candidate] + r.Pending[Candidate]
 	return i == r.Observed[Incumbent] && c == r.Observed[Candidate]
 }
