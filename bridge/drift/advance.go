@@ -126,7 +126,7 @@ func (x *Exact) sweepCandidate(s *slot) {
 		case !anon && x.window.Has(who.fingerprint()):
 			x.found(Duplicate, Finding{Key: who.key, ID: who.id, Candidate: at})
 		case at < x.begin && s.judged == 0:
-			x.counts.Before++
+			x.counts.Before[Candidate]++
 		case x.inGap(Incumbent, 0, at):
 			x.counts.Incomparable[Candidate]++
 		default:

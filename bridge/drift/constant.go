@@ -54,7 +54,8 @@ type Constant struct {
 	seen    [sides]*dedupe.Window
 	windows map[int64]*span
 	spare   []sketch
-	done    int64 // windows below are judged
+	first   int64 // windows below are not judged
+	done    int64 // windows below are
 	begun   bool
 	chains  map[uint64]*chain // of keys with differences, for windows to come
 	gaps    [][2]int64
@@ -93,14 +94,24 @@ func NewConstant(o ConstantOptions) *Constant {
 	}
 }
 
+// Begin says which is the first window of which both readers see all.
+func (x *Constant) Begin(window int64) { x.first = window }
+
 // Observe takes in a message of one side, which comes in the order of its key there.
 func (x *Constant) Observe(side Side, o *Observation) {
 	x.counts.Observed[side]++
+	x.now = max(x.now, o.At)
 	if o.Loop {
 		x.find(Loop, side, o)
 	}
 	key := keyOf(o)
 	who := identity{key, o.ID}
+	if o.Window < x.first { // but for what comes behind it
+		x.counts.Before[side]++
+		x.seen[side].Add(who.fingerprint())
+		x.keys.find(key).set(side, o.ID&mask48)
+		return
+	}
 	if x.begun && o.Window < x.done {
 		x.tooLate(side, o, who)
 		return

@@ -107,3 +107,59 @@ func TestOverflowIsSaid(t *testing.T) {
 		t.Errorf("the window behind it: %+v", r)
 	}
 }
+
+// Windows of which one reader has seen only a part are not judged, and the order of
+// their keys goes on behind them.
+func TestConstantBeginsWithAWholeWindow(t *testing.T) {
+	x := NewConstant(ConstantOptions{Remember: 1 << 12, Cells: 512})
+	x.Begin(2)
+	for i := range uint64(3000) {
+		o := Observation{Key: i%20 + 1, ID: i + 1, Body: i, Window: int64(i / 500)}
+		if i >= 700 { // the incumbent's reader begins in the middle of a window
+			x.Observe(Incumbent, &o)
+		}
+		if i >= 650 && i != 2222 {
+			x.Observe(Candidate, &o)
+		}
+	}
+	x.Advance(time.Minute, Watermarks{Windows: [2]int64{6, 6}})
+	r := x.Report()
+	want := [Kinds]uint64{Missing: 1}
+	if r.Drift != want || r.Unordered != 0 || r.Before != [2]uint64{300, 350} || r.Windows.Same != 3 || r.Windows.Different != 1 || !r.Balanced() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What belongs to a window that is judged already is said to, and its repeats are known.
+func TestTooLateForItsWindow(t *testing.T) {
+	x := NewConstant(ConstantOptions{Remember: 1 << 12})
+	for _, side := range []Side{Incumbent, Candidate} {
+		x.Observe(side, &Observation{Key: 1, ID: 1, Window: 5})
+	}
+	x.Advance(time.Minute, Watermarks{Windows: [2]int64{6, 6}})
+	x.Observe(Candidate, &Observation{Key: 1, ID: 1, Window: 5})
+	x.Observe(Candidate, &Observation{Key: 1, ID: 2, Window: 5})
+	x.Observe(Incumbent, &Observation{Key: 1, ID: 1, Window: 5})
+	r := x.Report()
+	if r.Drift != ([Kinds]uint64{Duplicate: 1}) || r.Incomparable != [2]uint64{0, 1} || r.Repeats != [2]uint64{1, 0} || !r.Balanced() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A window in a reader's gap is incomparable, and its neighbours are not.
+func TestAGapIsIncomparableByWindows(t *testing.T) {
+	x := NewConstant(ConstantOptions{Remember: 1 << 12})
+	for i := range uint64(300) {
+		o := Observation{Key: i%3 + 1, ID: i + 1, Window: int64(i / 100)}
+		x.Observe(Incumbent, &o)
+		if i < 110 || i >= 150 {
+			x.Observe(Candidate, &o)
+		}
+	}
+	x.Gap(Candidate, 1, 1)
+	x.Advance(time.Minute, Watermarks{Windows: [2]int64{3, 3}})
+	r := x.Report()
+	if r.Drift != ([Kinds]uint64{}) || r.Incomparable != [2]uint64{100, 60} || r.Windows.Gapped != 1 || r.Windows.Same != 2 || !r.Balanced() {
+		t.Errorf("%+v", r)
+	}
+}

@@ -110,6 +110,7 @@ func (x *Exact) Begin(until time.Duration) { x.begin = until }
 // Observe takes in a message of one side, which comes in the order of its key there.
 func (x *Exact) Observe(side Side, o *Observation) {
 	x.counts.Observed[side]++
+	x.now = max(x.now, o.At)
 	if o.Loop {
 		x.find(Loop, side, o)
 	}

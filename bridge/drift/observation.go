@@ -87,8 +87,9 @@ type Counts struct {
 	Recovered uint64
 	// Unordered: its order was not judged.
 	Unordered uint64
-	// Before: the candidate's reader had it, and the incumbent's began behind it.
-	Before uint64
+	// Before the beginning, by side: not judged, since the other side's reader began
+	// behind it.
+	Before [2]uint64
 }
 
 // Windows are counted by what became of them.

@@ -11,7 +11,7 @@ func (x *Exact) Report() Report {
 
 // Balanced says that everything observed is accounted for.
 func (r *Report) Balanced() bool {
-	i := r.Matched + r.Repeats[Incumbent] + r.Drift[Missing] + r.Expired + r.Incomparable[Incumbent] + r.Pending[Incumbent]
-	c := r.Matched + r.Repeats[Candidate] + r.Drift[Extra] + r.Drift[Duplicate] + r.Recovered + r.Before + r.Incomparable[Candidate] + r.Pending[Candidate]
+	i := r.Matched + r.Repeats[Incumbent] + r.Drift[Missing] + r.Expired + r.Before[Incumbent] + r.Incomparable[Incumbent] + r.Pending[Incumbent]
+	c := r.Matched + r.Repeats[Candidate] + r.Drift[Extra] + r.Drift[Duplicate] + r.Recovered + r.Before[Candidate] + r.Incomparable[Candidate] + r.Pending[Candidate]
 	return i == r.Observed[Incumbent] && c == r.Observed[Candidate]
 }
