@@ -46,6 +46,9 @@ func setupError(what string, err error) error {
 	case codeLocked:
 		return wrapped
 	case codePrecondition:
+		if notReady(e) {
+			return wrapped
+		}
 		return bridge.Fatal(wrapped, "It exists with other properties than the configuration asks for: correct the configuration, or delete it at the broker if it is the bridge's own.")
 	case codeNotAllowed:
 		if strings.Contains(e.Reason, "limit") || strings.Contains(e.Reason, "is down") {
@@ -69,9 +72,15 @@ func runError(what string, err error) error {
 }
 
 // notReady tells a queue whose node or leader is not up from one that is not
-// there: RabbitMQ has the same code for both.
+// there, and a stream that was made a moment ago, or lives on other nodes only, from one
+// with other properties: RabbitMQ has the same codes for both.
 func notReady(e *amqp.Error) bool {
-	return strings.Contains(e.Reason, "home node") || strings.Contains(e.Reason, "inaccessible") || strings.Contains(e.Reason, "is down")
+	for _, words := range []string{"home node", "inaccessible", "is down", "does not have a replica on the local node"} {
+		if strings.Contains(e.Reason, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasCode says whether err is the broker's reply with that code.
