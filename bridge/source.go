@@ -62,8 +62,8 @@ type Resumer interface {
 	// when it began. In doubt a shard holds something.
 	Resumes(each func(Origin))
 	// First makes Receive give what shards hold up to these origins, themselves
-	// included, before anything else. One of each shard is named. It is called once at
-	// most, and before Receive.
+	// included, before anything else. One of each shard is named. What a shard does not
+	// hold any more is not waited for. It is called once at most, and before Receive.
 	First(upTo []Origin)
 }
 

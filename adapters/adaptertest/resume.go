@@ -55,6 +55,23 @@ func namedFirst(e *env) {
 		e.Errorf("the first %d came from %d shards; the first of each was to come first", len(got), n)
 	}
 	t.want("after all that", append(got, t.upTo(msgs[len(msgs)-keys:])...), lefts(shards, msgs))
+	t.close()
+	goneIsNotAwaited(e, shards, msgs, keys)
+}
+
+// goneIsNotAwaited names for a shard what it does not hold, as when it was compacted away:
+// nobody waits for that.
+func goneIsNotAwaited(e *env, shards map[int32][]bridge.Delivery, msgs []bridge.Message, keys int) {
+	t := e.tap(e.process())
+	var gone []bridge.Origin
+	for _, left := range shards {
+		o := left[len(left)-1].Origin
+		o.Offset += 1000
+		gone = append(gone, o)
+		break
+	}
+	t.Source.(bridge.Resumer).First(gone)
+	t.want("behind what is gone", t.upTo(msgs[len(msgs)-keys:]), lefts(shards, msgs))
 }
 
 // resumes wants that the session says where every shard goes on.

@@ -233,6 +233,9 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 			return r.refused(p, e)
 		}
 	}
+	if !f.some && f.wait > 0 { // one who may not wait may also be told too little
+		f.dries()
+	}
 	r.release(b)
 	r.mu.Unlock()
 	for _, p := range outside {
@@ -241,6 +244,16 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 		}
 	}
 	return nil
+}
+
+// dries notes that the leader had nothing of what it was asked for; mu is held.
+func (f *fetcher) dries() {
+	for _, p := range f.asked {
+		if p.feed.leader == f.node && p.feed.lost.IsZero() && !p.feed.dry {
+			p.feed.dry = true
+			signal(f.reader.arrived) // somebody may wait for it
+		}
+	}
 }
 
 // part finds the part that an answer is about.
@@ -284,6 +297,7 @@ func (r *reader) enqueue(p *part, got *fetchedPartition, b *body) error {
 	b.chunks++
 	p.feed.next, p.feed.last = next, epoch
 	p.feed.queued += len(got.records)
+	p.feed.dry = false
 	r.queue = append(r.queue, c)
 	signal(r.arrived)
 	return nil

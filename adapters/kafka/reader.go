@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type feed struct {
 	last          int32 // the leader epoch of the record in front of it; -1 is not known
 	unproven      bool  // the leader has not said yet that it holds that record
 	queued        int   // octets that have arrived and were not all received
+	dry           bool  // the leader had nothing at next or behind it, when it was asked last
 	lost          time.Time
 	why           error // for which it was lost, last
 }
@@ -245,10 +247,12 @@ func (r *reader) release(b *body) {
 }
 
 // next gives the oldest chunk, where some parts come first the oldest of those, or nil
-// if there is none.
+// if there is none. A part of which nothing is left, since compaction took it, does not
+// come first any more.
 func (r *reader) next(first map[*part]int64) *chunk {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	maps.DeleteFunc(first, func(p *part, _ int64) bool { return p.feed.dry && p.feed.queued == 0 })
 	for i, c := range r.queue {
 		if _, ok := first[c.part]; len(first) > 0 && !ok {
 			continue

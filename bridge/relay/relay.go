@@ -190,10 +190,10 @@ func (r *Relay) hold(ctx context.Context) error {
 
 // begin makes a fresh set of lanes.
 func (r *Relay) begin(src bridge.Source, routes *routes) {
+	resumption := newResumption(r.resumer(src), r.cfg.SinkTraits.Lanes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state, r.tap, r.routes = StateRunning, src, routes
-	r.resumption = newResumption(r.resumer(src), r.cfg.SinkTraits.Lanes)
+	r.state, r.tap, r.routes, r.resumption = StateRunning, src, routes, resumption
 	r.lanes = r.lanes[:0:0]
 	for i := range r.cfg.SinkTraits.Lanes {
 		r.lanes = append(r.lanes, newLane(r, i))
