@@ -49,7 +49,6 @@ func (o *ConstantOptions) setDefaults() {
 // It is a value without goroutines or clock; one caller at a time.
 type Constant struct {
 	opts    ConstantOptions
-	counts  Counts
 	keys    keyTable
 	seen    [sides]*dedupe.Window
 	windows map[int64]*span
@@ -62,14 +61,12 @@ type Constant struct {
 	stuck   map[uint64]bool // keys, and whether they are by the latest sweep
 	blind   time.Duration   // when a window was judged of which nothing is known
 	lag     histogram
-	now     time.Duration
 	swept   time.Duration
 	moved   time.Duration // when the candidate had a message last
 	tally   Windows
 
-	findings []Finding
-	unlisted uint64
-	scratch  []residue
+	findings
+	scratch []residue
 }
 
 // A span is a window that is not judged yet.
@@ -102,7 +99,7 @@ func (x *Constant) Observe(side Side, o *Observation) {
 	x.counts.Observed[side]++
 	x.now = max(x.now, o.At)
 	if o.Loop {
-		x.find(Loop, side, o)
+		x.one(Loop, side, o)
 	}
 	key := keyOf(o)
 	who := identity{key, o.ID}
@@ -170,7 +167,7 @@ func (x *Constant) late(side Side, w *span, o *Observation) {
 	}
 	x.lag.add(lag - w.lagging)
 	if x.opts.Late > 0 && lag > w.lagging+x.opts.Late {
-		x.find(Late, side, o)
+		x.one(Late, side, o)
 	}
 }
 
@@ -202,38 +199,11 @@ func (w *span) mayExpire(who identity, at time.Duration) {
 func (x *Constant) tooLate(side Side, o *Observation, who identity) {
 	if !o.Anonymous && !x.seen[side].Add(who.fingerprint()) {
 		if side == Candidate {
-			x.find(Duplicate, side, o)
+			x.one(Duplicate, side, o)
 		} else {
 			x.counts.Repeats[side]++
 		}
 		return
 	}
 	x.counts.Incomparable[side]++
-}
-
-func (x *Constant) find(k Kind, side Side, o *Observation) {
-	f := Finding{Key: keyOf(o), ID: o.ID}
-	if side == Incumbent {
-		f.Incumbent = o.At
-	} else {
-		f.Candidate = o.At
-	}
-	x.found(k, f)
-}
-
-func (x *Constant) found(k Kind, f Finding) {
-	x.counts.Drift[k]++
-	f.Kind, f.Found = k, x.now
-	if len(x.findings) >= mostFindings {
-		x.unlisted++
-		return
-	}
-	x.findings = append(x.findings, f)
-}
-
-// Findings gives what was found since it was asked last, appended to dst.
-func (x *Constant) Findings(dst []Finding) []Finding {
-	dst = append(dst, x.findings...)
-	x.findings = x.findings[:0]
-	return dst
 }

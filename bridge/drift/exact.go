@@ -54,7 +54,6 @@ func (o *Options) setDefaults() {
 // and are judged in the candidate's order.
 type Exact struct {
 	opts    Options
-	counts  Counts
 	slab    slab
 	table   table
 	index   map[indexOf]*index // of long lists
@@ -67,20 +66,15 @@ type Exact struct {
 	shards  []time.Duration // by shard, when one of its messages was matched last
 	stuck   map[uint64]stuckKey
 	lag     histogram
-	now     time.Duration
 	begin   time.Duration
 	marks   Watermarks
 	swept   time.Duration
 	oldest  [sides]time.Duration
 
-	pending  [sides]uint64
-	findings []Finding
-	unlisted uint64
-	fetched  uint64 // what fetch has read: it has to be of use
+	pending [sides]uint64
+	findings
+	fetched uint64 // what fetch has read: it has to be of use
 }
-
-// mostFindings is how many findings wait to be taken.
-const mostFindings = 1 << 16
 
 // NewExact makes a comparison that has seen nothing.
 func NewExact(o Options) *Exact {
@@ -112,7 +106,7 @@ func (x *Exact) Observe(side Side, o *Observation) {
 	x.counts.Observed[side]++
 	x.now = max(x.now, o.At)
 	if o.Loop {
-		x.find(Loop, side, o)
+		x.one(Loop, side, o)
 	}
 	if side == Incumbent {
 		x.incumbent(o)
@@ -387,32 +381,3 @@ func timeOf(at uint32, now time.Duration) time.Duration {
 }
 
 func (x *Exact) time(at uint32) time.Duration { return timeOf(at, x.now) }
-
-// find notes a difference that one message shows by itself.
-func (x *Exact) find(k Kind, side Side, o *Observation) {
-	f := Finding{Key: keyOf(o), ID: o.ID}
-	if side == Incumbent {
-		f.Incumbent = o.At
-	} else {
-		f.Candidate = o.At
-	}
-	x.found(k, f)
-}
-
-// found notes a difference.
-func (x *Exact) found(k Kind, f Finding) {
-	x.counts.Drift[k]++
-	f.Kind, f.Found = k, x.now
-	if len(x.findings) >= mostFindings {
-		x.unlisted++
-		return
-	}
-	x.findings = append(x.findings, f)
-}
-
-// Findings gives what was found since it was asked last, appended to dst.
-func (x *Exact) Findings(dst []Finding) []Finding {
-	dst = append(dst, x.findings...)
-	x.findings = x.findings[:0]
-	return dst
-}
