@@ -173,6 +173,10 @@ type Receipt struct {
 type Delivery struct {
 	Message
 	Receipt Receipt
+	// Stored is the coordinate of the message at this source, which Origin is not where
+	// a relay brought it there. Where its Stream is Replayable the same message has the
+	// same one in every session.
+	Stored Origin
 	// Redelivered is the source's hint that it delivered this position before.
 	Redelivered bool
 }

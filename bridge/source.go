@@ -67,10 +67,21 @@ type Resumer interface {
 	First(upTo []Origin)
 }
 
-// A Backlogger knows how much waits at the source. Sources may have it.
+// A Backlogger knows how much waits at the source, and when nothing of it does any
+// more. Sources may have it.
 type Backlogger interface {
 	// Backlog asks the system. Safe beside all other methods.
 	Backlog(ctx context.Context) (Backlog, error)
+	// Mark notes what the system has stored for the tap: all that was confirmed to
+	// its producer before the call. given says whether all of that was given, by this
+	// session's Receive or an earlier session that had it acknowledged, and Receive was
+	// called again since: whoever handles what one call gave before the next has then
+	// handled it all. It stays true, becomes so only while Receive is called, and is
+	// safe for concurrent use; once the session has ended it tells nothing new. What is
+	// removed meanwhile may keep it from becoming true: a newer mark tells. Where the
+	// source has no way to know, the error is errors.ErrUnsupported. Any other error
+	// says that the system did not answer. Safe beside all other methods, Mark included.
+	Mark(ctx context.Context) (given func() bool, err error)
 }
 
 // A Backlog is what waits at a source for this relay, delivered or not, until

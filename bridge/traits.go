@@ -13,6 +13,9 @@ type SourceTraits struct {
 	Durable bool
 	// Replayable: Origin is a stored position, so IDs may be derived from it.
 	Replayable bool
+	// OwnPositions: what Origin counts in is a log that this tap alone has, so that
+	// another tap of the same place has other positions for the same messages.
+	OwnPositions bool
 	// Competing: the source takes messages away from an application's readers.
 	Competing bool
 	// SourceTime: messages carry a time of their own.

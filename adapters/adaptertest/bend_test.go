@@ -22,6 +22,7 @@ type bend struct {
 	ack         func(*bentSource, context.Context, []bridge.Receipt) error
 	closeSource func(*bentSource) error
 	backlog     func(*bentSource, bridge.Backlog) bridge.Backlog
+	mark        func(*bentSource, func() bool) func() bool
 	hold        func(error) error
 	resumes     func(each func(bridge.Origin)) func(bridge.Origin)
 	named       func([]bridge.Origin) []bridge.Origin
@@ -248,6 +249,14 @@ func (s *bentSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		b = s.backlog(s, b)
 	}
 	return b, err
+}
+
+func (s *bentSource) Mark(ctx context.Context) (func() bool, error) {
+	given, err := s.Source.(bridge.Backlogger).Mark(ctx)
+	if err == nil && s.mark != nil {
+		given = s.mark(s, given)
+	}
+	return given, err
 }
 
 func (s *bentSource) Hold(ctx context.Context) error {

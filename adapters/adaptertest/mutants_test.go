@@ -127,6 +127,39 @@ func sourceMutants() []mutant {
 				return b
 			},
 		}, []string{"Backlog/"}},
+		{"counts stored places anew in each session", bend{receive: func(s *bentSource, ctx context.Context, into []bridge.Delivery) (int, error) {
+			n, err := s.Source.Receive(ctx, into)
+			for i := range n {
+				into[i].Stored.Offset = uint64(1000*s.count + i)
+			}
+			s.count++
+			return n, err
+		}}, []string{"Receive/says where"}},
+		{"gives a mark at once", bend{mark: func(*bentSource, func() bool) func() bool { return func() bool { return true } }},
+			[]string{"Mark/is given when all", "Mark/is given behind"}},
+		{"gives a mark with the last message", bend{
+			receive: func(s *bentSource, ctx context.Context, into []bridge.Delivery) (int, error) {
+				n, err := s.Source.Receive(ctx, into)
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.count += n
+				return n, err
+			},
+			mark: func(s *bentSource, _ func() bool) func() bool {
+				last := s.broker.Stream("in").Len()
+				return func() bool {
+					s.mu.Lock()
+					defer s.mu.Unlock()
+					return s.count >= last
+				}
+			},
+		}, []string{"Mark/is given when all"}},
+		{"never gives a mark", bend{mark: func(*bentSource, func() bool) func() bool { return func() bool { return false } }},
+			[]string{"Mark/is given when all", "Mark/is given where earlier", "Mark/leaves nothing"}},
+		{"writes a message for a mark", bend{mark: func(s *bentSource, given func() bool) func() bool {
+			s.broker.Stream("in").Put(bridge.Message{Key: "mark", ID: bridge.ID{Value: "mark"}, Body: []byte("mark")})
+			return given
+		}}, []string{"Mark/leaves nothing"}},
 		{"forgets acknowledgements", bend{ack: func(*bentSource, context.Context, []bridge.Receipt) error { return nil }},
 			[]string{"Ack/acknowledged messages", "Ack/is safe beside"}},
 		{"acknowledges cumulatively", bend{ack: func(s *bentSource, ctx context.Context, receipts []bridge.Receipt) error {

@@ -19,6 +19,7 @@ var receiveChecks = []check{
 	{"Receive", "leaves alone what it has delivered", []waiver{needsSource}, receiveLeavesAlone},
 	{"Receive", "goes on when un-acked messages below the bound are acknowledged", []waiver{needsSource, needsSmallUnacked}, receiveGoesOn},
 	{"Receive", "gives a stored message the same origin every time", []waiver{needsSource, needsReplayable}, receiveOrigin},
+	{"Receive", "says where a message is stored, the same in every session, growing within a shard", []waiver{needsSource, needsReplayable}, receiveStored},
 	{"Backlog", "is what waits, delivered or not, until it is acknowledged", []waiver{needsSource, needsDurableSource}, backlogCounts},
 }
 
@@ -153,6 +154,35 @@ func receiveOrigin(e *env) {
 			e.Errorf("messages %s and %s share the origin %s", id, other, o)
 		}
 		seen[o] = id
+	}
+}
+
+func receiveStored(e *env) {
+	msgs := e.messages(12, 3)
+	places := map[string]string{}
+	for session := range 2 {
+		p := e.process()
+		t := e.tap(p)
+		if session == 0 {
+			e.put(msgs)
+		}
+		latest := map[int32]uint64{}
+		for _, d := range t.receive(len(msgs)) {
+			o := d.Stored
+			if o.Stream == nil || !o.Stream.Replayable || o.Stream.Cluster == "" || o.Stream.Incarnation == "" {
+				e.Fatalf("message %s is stored at %+v of stream %+v: want a replayable one with cluster and incarnation", d.ID.Value, o, o.Stream)
+			}
+			if was, ok := latest[o.Shard]; ok && was >= o.Offset {
+				e.Errorf("message %s is stored at %s, and one before it at %d", d.ID.Value, o, was)
+			}
+			latest[o.Shard] = o.Offset
+			if was := places[d.ID.Value]; was != "" && was != o.String() {
+				e.Errorf("message %s is stored at %s, and was at %s", d.ID.Value, o, was)
+			}
+			places[d.ID.Value] = o.String()
+		}
+		t.close()
+		e.die(p)
 	}
 }
 

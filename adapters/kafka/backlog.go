@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -30,6 +31,42 @@ func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		}
 	}
 	return b, nil
+}
+
+// Mark is as bridge.Backlogger says. A part is given when Receive has come to the end
+// that its partition has now, over what is there and not for the relay.
+func (s *source) Mark(ctx context.Context) (given func() bool, err error) {
+	ends, err := s.storedEnds(ctx)
+	if err != nil {
+		return nil, s.ended(ctx, err)
+	}
+	if why := s.why(); why != nil {
+		return nil, why
+	}
+	left := slices.Clone(s.parts)
+	return func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for len(left) > 0 && left[0].given >= ends[left[0].spot] {
+			left = left[1:]
+		}
+		return len(left) == 0
+	}, nil
+}
+
+// storedEnds asks where the partitions of the tap end: of all records, also for a reader
+// of committed ones. Behind the first record of an open transaction there may be others
+// that are confirmed, and for a moment a transaction is open whose commit is confirmed.
+// What only the leader has (acks=1) nobody can read, and is behind the end.
+func (s *source) storedEnds(ctx context.Context) (map[spot]int64, error) {
+	l, topics, err := s.opener.look(ctx, s.asks)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.changed(topics); err != nil { // the next session has more to read
+		return nil, err
+	}
+	return s.asks.positions(ctx, l, atLatest, false, spotsOf(s.parts)...)
 }
 
 // topics are the names of what the session reads.

@@ -185,12 +185,16 @@ type place struct {
 	partition int32
 }
 
+// at is the coordinate of a record.
+func (p place) at(offset int64) bridge.Origin {
+	return bridge.Origin{Stream: p.stream, Shard: p.partition, Offset: uint64(offset)}
+}
+
 // decode fills m with a record. What m holds is the record's memory, which has to be
 // m's for good. Its lists are put into room.
 func decode(r *record, at place, m *bridge.Message, room *room) {
-	origin := bridge.Origin{Stream: at.stream, Shard: at.partition, Offset: uint64(r.offset)}
 	*m = bridge.Message{
-		Body: r.value, Origin: origin, Time: time.UnixMilli(r.timestamp),
+		Body: r.value, Origin: at.at(r.offset), Time: time.UnixMilli(r.timestamp),
 		Address: bridge.Address{Name: at.stream.Name, Partition: at.partition + 1},
 	}
 	if r.timestamp < 0 { // Kafka's word for none

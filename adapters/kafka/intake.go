@@ -94,8 +94,8 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
-		if why := s.why(); why != nil {
-			return 0, why
+		if err := s.handled(); err != nil {
+			return 0, err
 		}
 		n, err := s.some(into)
 		if err != nil { // what came before it is void with the session
@@ -109,6 +109,21 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 			return 0, s.ended(ctx, err)
 		}
 	}
+}
+
+// handled notes that whoever calls Receive is done with what it gave before, unless the
+// session is over: then it says why.
+func (s *source) handled() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if why := s.reason(); why != nil {
+		return why
+	}
+	for _, p := range s.ahead {
+		p.given = p.scanned
+	}
+	s.ahead = s.ahead[:0]
+	return nil
 }
 
 // idleCommit is after how long without anything new the floors are written that have
@@ -171,7 +186,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 		}
 		d := &into[n]
 		decode(&t.record, p.place, &d.Message, &t.room)
-		d.Redelivered, d.Receipt = false, receipt
+		d.Redelivered, d.Receipt, d.Stored = false, receipt, p.place.at(t.record.offset)
 		n++
 	}
 	return n, nil
@@ -181,7 +196,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.scanned, p.scannedEpoch = r.offset+1, s.intake.reader.header.leaderEpoch
+	s.scans(p, r.offset+1, s.intake.reader.header.leaderEpoch)
 	ticket := p.window.Start(point{offset: r.offset, time: r.timestamp, epoch: s.intake.reader.header.leaderEpoch})
 	for _, e := range p.early {
 		if e[0] <= r.offset && r.offset <= e[1] {
@@ -197,6 +212,14 @@ func (s *source) receipt(p *part, r *record) (receipt bridge.Receipt, fresh bool
 func (s *source) passed(c *chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.part.scanned, c.part.scannedEpoch = c.next, c.epoch
+	s.scans(c.part, c.next, c.epoch)
 	s.mayMove(c.part)
+}
+
+// scans notes how far a part has come; mu is held.
+func (s *source) scans(p *part, to int64, epoch int32) {
+	if p.given == p.scanned && p.scanned != to {
+		s.ahead = append(s.ahead, p)
+	}
+	p.scanned, p.scannedEpoch = to, epoch
 }

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,7 @@ type part struct {
 	window       window // guarded by the source's mu, as what follows
 	scanned      int64  // nothing of the partition is waiting for Receive below this offset
 	scannedEpoch int32  // of the leader that wrote what is in front of it; -1 is not known
+	given        int64  // scanned when Receive was called last, or waited; -1 before
 	early        []run  // what earlier sessions have settled above their floor
 	changed      bool   // it is among those whose floor may have moved
 
@@ -104,6 +106,7 @@ type source struct {
 	cause  error      // why the session is over
 	closed bool
 	moved  []*part // those whose floor may have moved
+	ahead  []*part // those that are scanned further than given
 
 	ackMu sync.Mutex // one writer of the positions at a time: Ack, Hold, Close or the reader
 	wrote time.Time  // when the latest write ended
@@ -183,6 +186,10 @@ func (s *source) finish(err error) {
 func (s *source) why() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.reason()
+}
+
+func (s *source) reason() error {
 	if s.closed {
 		return bridge.ErrClosed
 	}
@@ -217,9 +224,10 @@ func (s *source) partition(l *layout, topics []*topicLayout) {
 		_, _ = hex.Decode(id[:], []byte(t.id)) // look has written it
 		for i := range t.partitions {
 			at := spot{t.name, int32(i)}
-			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow()})
+			s.parts = append(s.parts, &part{spot: at, number: len(s.parts), id: id, place: place{stream, at.partition}, shard: shardOf(at), window: newWindow(), given: -1})
 		}
 	}
+	s.ahead = slices.Clone(s.parts)
 }
 
 func assignmentOf(parts []*part) assignment {

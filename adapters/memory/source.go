@@ -117,6 +117,7 @@ type source struct {
 	left    int      // of the turn
 	first   []uint64 // by shard, up to where it comes before all turns; 0 is no further
 	old     uint64   // up to here earlier sessions have delivered
+	given   uint64   // nothing below waited when Receive was called last
 	out     int      // delivered and not acknowledged
 	waiting bool
 	ended   error
@@ -192,6 +193,7 @@ func (s *source) take(into []bridge.Delivery) (int, error) {
 	if s.ended != nil {
 		return 0, s.ended
 	}
+	s.given = s.passed()
 	room := len(into)
 	if s.unacked > 0 {
 		room = min(room, s.unacked-s.out)
@@ -204,8 +206,9 @@ func (s *source) take(into []bridge.Delivery) (int, error) {
 		}
 		e, d := st.log.at(pos), &into[n]
 		d.Message = e.Message
+		d.Stored = bridge.Origin{Stream: st.origin, Shard: e.shard, Offset: pos}
 		if d.Origin.Stream == nil {
-			d.Origin = bridge.Origin{Stream: st.origin, Shard: e.shard, Offset: pos}
+			d.Origin = d.Stored
 		}
 		d.Receipt = bridge.Receipt{Shard: e.shard, Seq: pos, Ref: s}
 		d.Redelivered = pos <= s.old
@@ -262,6 +265,25 @@ func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		b.Oldest = st.log.at(first).Time
 	}
 	return b, nil
+}
+
+// Mark is as bridge.Backlogger says.
+func (s *source) Mark(ctx context.Context) (given func() bool, err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	st := s.tap.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if s.ended != nil {
+		return nil, s.ended
+	}
+	last := st.log.last
+	return func() bool {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		return s.given > last
+	}, nil
 }
 
 // Close ends the session; what it did not acknowledge waits for the next one.

@@ -98,3 +98,15 @@ func (s *source) delivered(r *bridge.Receipt) bool {
 	}
 	return r.Shard >= 0 && int(r.Shard) < len(s.cursors) && r.Seq < s.cursors[r.Shard]
 }
+
+// passed is the position below which nothing waits for the session.
+func (s *source) passed() uint64 {
+	low := s.tap.stream.log.last + 1
+	for cursor := range s.cursors {
+		if pos, ok := s.advance(cursor); ok {
+			s.cursors[cursor] = pos
+			low = min(low, pos)
+		}
+	}
+	return low
+}

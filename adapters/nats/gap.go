@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// idleLook is how often an idle source asks how far the stream was searched.
-const idleLook = 2 * time.Second
+// idleLook is how often an idle source looks how far the stream was searched.
+const idleLook = 250 * time.Millisecond
 
 // A gapWatch tells holes, which streams have by deletes and filters, from gaps:
 // messages that the stream's limits removed before they were read. The proof is
@@ -52,7 +52,10 @@ func (g *gapWatch) prove(ctx context.Context, s *source) error {
 	return nil
 }
 
-type streamState struct{ first, last uint64 }
+type streamState struct {
+	first, last uint64
+	created     time.Time
+}
 
 // state asks what the stream holds.
 func (s *source) state(ctx context.Context) (streamState, error) {
@@ -60,26 +63,25 @@ func (s *source) state(ctx context.Context) (streamState, error) {
 	if err != nil {
 		return streamState{}, s.conn.failed(ctx, "stream "+s.cfg.Stream, err)
 	}
-	state := &stream.CachedInfo().State
-	return streamState{state.FirstSeq, state.LastSeq}, nil
+	info := stream.CachedInfo()
+	return streamState{info.State.FirstSeq, info.State.LastSeq, info.Created}, nil
 }
 
-// look finds out how far the stream was searched while nothing came: if the
-// consumer has nothing left, and everything it delivered has arrived, then what
-// the stream held just before holds nothing more for this tap. With nothing in
-// flight that is as good as acknowledged, and goes into the checkpoint.
+// look is called while nothing comes. The server's heartbeats say how far it has
+// searched the stream; if a mark is further, it is made to search once more. With
+// nothing in flight what was searched is as good as acknowledged, and goes into the
+// checkpoint.
 func (s *source) look(ctx context.Context) error {
-	state, err := s.state(ctx)
-	if err != nil {
-		return err
+	to := s.reader.searched
+	if s.awaits(to) {
+		if err := s.reader.probe(); err != nil {
+			return err
+		}
 	}
-	done, err := s.reader.caughtUp(ctx)
-	if err != nil || !done || state.last <= s.gaps.at {
-		return err
+	if to <= s.gaps.at {
+		return nil
 	}
-	s.gaps.at = state.last
-	s.mu.Lock()
-	s.scanned = place{seq: state.last}
-	s.mu.Unlock()
+	s.gaps.at = to
+	s.passed(place{seq: to})
 	return s.Ack(context.WithoutCancel(ctx), nil) // a write whose outcome is unknown would end the session
 }

@@ -19,10 +19,14 @@ const (
 	// so it bounds for how long a relay may be held up without a new session.
 	consumerLife = 10 * time.Minute
 	pullExpires  = 30 * time.Second
-	pullBeat     = 5 * time.Second
+	pullBeat     = 2 * time.Second
+	// probeExpires and probeBeat are those of a request that is made for the sake of
+	// its heartbeat.
+	probeExpires = 100 * time.Millisecond
+	probeBeat    = 25 * time.Millisecond
 	// silence is how long an open pull request may stay without a word, of which
 	// the server owes one every pullBeat.
-	silence = 3 * pullBeat
+	silence = 15 * time.Second
 )
 
 // What a reader of a stream is asked for.
@@ -50,25 +54,26 @@ type position struct {
 //
 //	stream ──► consumer ──► two pull requests ──► arrived (maxPending) ──► next
 type reader struct {
-	conn    *connection
-	cfg     readerConfig
-	name    string // of the consumer
-	inbox   string // "_INBOX.x." and the number of a pull request
-	pull    string // the subject to pull at
-	sub     *nats.Subscription
-	arrived chan *nats.Msg
-	batch   int
-	wanted  int       // asked for and not yet taken out of arrived
-	pulls   uint64    // requests made
-	seen    uint64    // the consumer's sequence of the newest message taken
-	backlog uint64    // what matched when the consumer was made
-	heard   time.Time // when something was taken out of arrived, or a request made with none open
-	timer   *time.Timer
+	conn     *connection
+	cfg      readerConfig
+	name     string // of the consumer
+	inbox    string // "_INBOX.x." and the number of a pull request
+	pull     string // the subject to pull at
+	sub      *nats.Subscription
+	arrived  chan *nats.Msg
+	batch    int
+	wanted   int       // asked for and not yet taken out of arrived
+	pulls    uint64    // requests made
+	seen     uint64    // the consumer's sequence of the newest message taken
+	searched uint64    // up to this sequence of the stream nothing is left to take
+	backlog  uint64    // what matched when the consumer was made
+	heard    time.Time // when something was taken out of arrived, or a request made with none open
+	timer    *time.Timer
 }
 
 // openReader makes the consumer and asks for the first messages.
 func (c *connection) openReader(ctx context.Context, cfg readerConfig) (*reader, error) {
-	r := &reader{conn: c, cfg: cfg, batch: max(1, cfg.maxPending/2)}
+	r := &reader{conn: c, cfg: cfg, batch: max(1, cfg.maxPending/2), searched: max(1, cfg.start) - 1}
 	consumer, err := c.js.CreateConsumer(ctx, cfg.stream, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, cfg.start),
 		AckPolicy: jetstream.AckNonePolicy, FilterSubjects: cfg.filters, HeadersOnly: cfg.headersOnly,
@@ -96,24 +101,40 @@ func (c *connection) openReader(ctx context.Context, cfg readerConfig) (*reader,
 // ask keeps up to two requests open.
 func (r *reader) ask() error {
 	for r.wanted <= r.batch {
-		request, err := json.Marshal(struct {
-			Batch   int           `json:"batch"`
-			Bytes   int           `json:"max_bytes,omitempty"`
-			Expires time.Duration `json:"expires"`
-			Beat    time.Duration `json:"idle_heartbeat"`
-		}{r.batch, r.bytes(), pullExpires, pullBeat})
-		if err != nil {
-			return err
-		}
 		if r.wanted <= 0 { // until now the server owed nothing
 			r.heard = time.Now()
 		}
-		r.pulls++
-		if err := r.conn.PublishRequest(r.pull, r.inbox+strconv.FormatUint(r.pulls, 36), request); err != nil {
-			return r.conn.failed(context.Background(), "stream "+r.cfg.stream+": pull", err)
+		if err := r.request(pullRequest{r.batch, r.bytes(), pullExpires, pullBeat}); err != nil {
+			return err
 		}
-		r.wanted += r.batch
 	}
+	return nil
+}
+
+// probe has the server search the stream once more and say soon how far that is. What
+// it finds may come as the answer.
+func (r *reader) probe() error {
+	return r.request(pullRequest{Batch: 1, Expires: probeExpires, Beat: probeBeat})
+}
+
+// A pullRequest is what a consumer is asked.
+type pullRequest struct {
+	Batch   int           `json:"batch"`
+	Bytes   int           `json:"max_bytes,omitempty"`
+	Expires time.Duration `json:"expires"`
+	Beat    time.Duration `json:"idle_heartbeat"`
+}
+
+func (r *reader) request(p pullRequest) error {
+	request, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	r.pulls++
+	if err := r.conn.PublishRequest(r.pull, r.inbox+strconv.FormatUint(r.pulls, 36), request); err != nil {
+		return r.conn.failed(context.Background(), "stream "+r.cfg.stream+": pull", err)
+	}
+	r.wanted += p.Batch
 	return nil
 }
 
@@ -191,6 +212,7 @@ func (r *reader) take(m *nats.Msg) (pos position, ok bool, err error) {
 		return pos, false, fmt.Errorf("%s: %s: stream %s: delivery %d came behind delivery %d: messages were dropped on the way", Kind, r.conn.system.name, r.cfg.stream, pos.consumer, r.seen)
 	}
 	r.seen++
+	r.searched = pos.stream
 	r.wanted--
 	return pos, true, nil
 }
@@ -200,6 +222,7 @@ func (r *reader) status(m *nats.Msg) error {
 	code, text := m.Header.Get("Status"), m.Header.Get("Description")
 	switch {
 	case code == "100":
+		r.beat(m.Header)
 		return nil
 	case code == "404", code == "408", code == "409" && (strings.HasPrefix(text, "Message Size Exceeds") || strings.HasPrefix(text, "Batch Completed")):
 		left, _ := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
@@ -209,6 +232,18 @@ func (r *reader) status(m *nats.Msg) error {
 		return fmt.Errorf("%s: %s: stream %s: the consumer is gone", Kind, r.conn.system.name, r.cfg.stream)
 	}
 	return fmt.Errorf("%s: %s: stream %s: the server ended the reading: %s %s", Kind, r.conn.system.name, r.cfg.stream, code, bridge.Printable(text, 80))
+}
+
+// beat takes a heartbeat. It says how far the server has searched the stream and how
+// much it has delivered of that: once all of it was taken, nothing is left up to there.
+// A consumer's num_pending is no proof of that: the server counts a message a moment
+// after it has confirmed it.
+func (r *reader) beat(h nats.Header) {
+	delivered, err1 := strconv.ParseUint(h.Get("Nats-Last-Consumer"), 10, 64)
+	searched, err2 := strconv.ParseUint(h.Get("Nats-Last-Stream"), 10, 64)
+	if err1 == nil && err2 == nil && delivered == r.seen {
+		r.searched = max(r.searched, searched)
+	}
 }
 
 // until reads what the stream held when the reader was opened, up to the
@@ -225,7 +260,10 @@ func (r *reader) until(ctx context.Context, last uint64, each func(*nats.Msg, po
 		case err != nil:
 			return err
 		case m == nil: // what was there may have been removed in the meantime
-			if done, err := r.caughtUp(ctx); done || err != nil {
+			if r.searched >= last {
+				return nil
+			}
+			if err := r.probe(); err != nil {
 				return err
 			}
 			continue
@@ -239,16 +277,6 @@ func (r *reader) until(ctx context.Context, last uint64, each func(*nats.Msg, po
 			return nil
 		}
 	}
-}
-
-// caughtUp asks whether the consumer has delivered all that the stream holds and
-// all of it was taken.
-func (r *reader) caughtUp(ctx context.Context) (bool, error) {
-	info, err := r.info(ctx)
-	if err != nil {
-		return false, err
-	}
-	return info.NumPending == 0 && info.Delivered.Consumer == r.seen, nil
 }
 
 // info asks for the consumer's state.

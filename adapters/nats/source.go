@@ -45,7 +45,10 @@ type source struct {
 
 	mu      sync.Mutex // guards what follows; not held across I/O
 	unacked *window
-	scanned place // nothing that matches is between the newest delivery and here
+	scanned place  // nothing that matches is between the newest delivery and here
+	given   uint64 // nothing below waited when Receive was called last, or waited; 0 before
+	marked  uint64 // the newest message of which a mark asks
+	over    bool   // Receive has ended the session
 	closed  bool
 
 	ackMu sync.Mutex // one writer of the checkpoint at a time: Ack, Hold or Close
@@ -247,9 +250,10 @@ func (s *source) Receive(ctx context.Context, into []bridge.Delivery) (int, erro
 		return 0, context.Cause(ctx)
 	}
 	for {
+		s.handled()
 		n, err := s.some(ctx, into)
 		if err != nil { // what came before it is void with the session
-			return 0, s.ended(ctx, err)
+			return 0, s.fails(ctx, err)
 		}
 		if n > 0 {
 			return n, nil
@@ -270,6 +274,7 @@ func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err e
 				expire(&d.Message, m.Header, time.Now())
 			}
 			d.Redelivered, d.Receipt = false, receipt
+			d.Stored = bridge.Origin{Stream: s.stream, Offset: pos.stream}
 			if n++; n == len(into) {
 				break
 			}
@@ -277,9 +282,20 @@ func (s *source) some(ctx context.Context, into []bridge.Delivery) (n int, err e
 		m, pos, err = s.reader.tryNext()
 	}
 	if err == nil {
-		err = s.gaps.prove(ctx, s)
+		err = s.gaps.prove(context.WithoutCancel(ctx), s) // what is in hand would be lost to the session
 	}
 	return n, err
+}
+
+// fails says why Receive gives nothing. Unless ctx has ended the session has.
+func (s *source) fails(ctx context.Context, err error) error {
+	err = s.ended(ctx, err)
+	if ctx.Err() == nil {
+		s.mu.Lock()
+		s.over = true
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // receipt begins a delivery. fresh is false if an earlier session has settled it.
@@ -298,9 +314,9 @@ func (s *source) receipt(pos position) (r bridge.Receipt, fresh bool) {
 	return bridge.Receipt{Seq: ticket}, true
 }
 
-// first waits for a message. While nothing comes it finds out from time to time
-// how far the stream was searched, so that a tap of few subjects does not stay
-// behind on a busy stream.
+// first waits for a message. While nothing comes it looks from time to time how
+// far the stream was searched, so that a tap of few subjects does not stay behind
+// on a busy stream.
 func (s *source) first(ctx context.Context) (*nats.Msg, position, error) {
 	if m, pos, err := s.reader.tryNext(); m != nil || err != nil {
 		return m, pos, err
@@ -400,21 +416,6 @@ func (s *source) Hold(ctx context.Context) error {
 		return s.ended(ctx, err)
 	}
 	return nil
-}
-
-// Backlog is as bridge.Backlogger says.
-func (s *source) Backlog(ctx context.Context) (bridge.Backlog, error) {
-	info, err := s.reader.info(ctx)
-	if err != nil {
-		return bridge.Backlog{}, s.ended(ctx, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := bridge.Backlog{Bytes: -1, Messages: max(0, int64(info.NumPending)+int64(info.Delivered.Consumer)-int64(s.unacked.taken))}
-	if p, ok := s.unacked.oldest(); ok {
-		b.Oldest = time.Unix(0, p.time)
-	}
-	return b, nil
 }
 
 // Close is as bridge.Source says.

@@ -141,6 +141,7 @@ func (s *coreSource) deliver(m *nats.Msg, d *bridge.Delivery) {
 		d.Properties = append(d.Properties, bridge.Property{Kind: bridge.KindReplyTo, Text: m.Reply})
 	}
 	d.Redelivered, d.Receipt = false, bridge.Receipt{Seq: s.count}
+	d.Stored = bridge.Origin{Stream: s.stream, Offset: s.count}
 }
 
 // dropped says how many messages the client had to drop.

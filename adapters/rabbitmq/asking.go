@@ -43,6 +43,39 @@ func (a *asking) ask(ctx context.Context, n *session, f func(context.Context) (b
 	}
 }
 
+// inTurn runs f beside the session once nobody else has the turn, a channel with room for
+// one. Like a question it goes on when its asker has given up, and keeps the turn.
+func inTurn[T any](ctx context.Context, n *session, turn chan struct{}, f func() (T, error)) (T, error) {
+	var none T
+	if ctx.Err() != nil {
+		return none, context.Cause(ctx)
+	}
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	}
+	type answer struct {
+		is  T
+		err error
+	}
+	answers := make(chan answer, 1)
+	if !n.start(func() {
+		defer func() { <-turn }()
+		is, err := f()
+		answers <- answer{is, err}
+	}) {
+		<-turn
+		return none, bridge.ErrClosed
+	}
+	select {
+	case got := <-answers:
+		return got.is, got.err
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	}
+}
+
 func (a *asking) begin() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

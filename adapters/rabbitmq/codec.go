@@ -63,7 +63,8 @@ func (c *decoder) decode(d *delivery, offset uint64, into *bridge.Delivery) {
 	c.hops = c.hops[:0]
 	readable := c.message(d, m, false)
 	into.Redelivered = d.redelivered
-	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
+	into.Stored = bridge.Origin{Stream: c.origin, Offset: offset}
+	m.Origin = into.Stored
 	if c.counts != nil && len(m.Properties) > 0 {
 		countdown(m, c.counts())
 	}
@@ -71,7 +72,7 @@ func (c *decoder) decode(d *delivery, offset uint64, into *bridge.Delivery) {
 		return
 	}
 	c.message(d, m, true) // which is parked, and so does not expire
-	m.Origin = bridge.Origin{Stream: c.origin, Offset: offset}
+	m.Origin = into.Stored
 }
 
 // message reads everything that is native; hop headers are set aside, or kept

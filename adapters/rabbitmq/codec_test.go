@@ -252,7 +252,7 @@ func TestAnyMessageComesBack(t *testing.T) {
 	for name, target := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			e := testEncoder(target)
-			c := decoder{}
+			c, here := decoder{}, &bridge.Stream{System: Kind, Name: "here"}
 			rapid.Check(t, func(t *rapid.T) {
 				m := genMessage().Draw(t, "message")
 				m.Via = rapid.SampledFrom([]string{"", "b/r c/back"}).Draw(t, "via")
@@ -272,6 +272,10 @@ func TestAnyMessageComesBack(t *testing.T) {
 				}
 				if want := m.AppendVia(e.relay); got.Via != want {
 					t.Fatalf("via %q, want %q", got.Via, want)
+				}
+				(&decoder{origin: here}).decode(d, 7, &got)
+				if want := (bridge.Origin{Stream: here, Offset: 7}); got.Stored != want {
+					t.Fatalf("stored at %v, want %v", got.Stored, want)
 				}
 			})
 		})

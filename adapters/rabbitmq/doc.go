@@ -63,6 +63,17 @@
 // and each key keeps its order. What fell out of the old tap stays, in its queue,
 // until the relay is removed.
 //
+// # Marks
+//
+// Whether all that a tap held has been given is told by a mark: a small message that the
+// session writes straight into its own tap and passes over when it comes. All that was
+// there before is in front of it, so nothing is counted and nothing is a guess. Few are in
+// a tap at a time, however long it is not read. They take their place within its bounds,
+// and one that falls out of it is found among what fell out. Relays that share a tap pass
+// over each other's. Into what is an application's nothing is written: of a stream the end
+// is looked for, as the replica beside the connection knows it, and of a queue nothing can
+// be told. A tap that another one has replaced has no marks: what comes is not there.
+//
 // # Targets
 //
 // Publishings are mandatory and confirmed. A lane has a connection of its own and

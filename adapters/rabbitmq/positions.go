@@ -20,6 +20,7 @@ type positions struct {
 type entry struct {
 	offset uint64
 	done   bool
+	mark   bool // of the bridge's own: to whom it comes again, it does no harm
 }
 
 // A span is a range of offsets, both ends included.
@@ -46,6 +47,15 @@ func (p *positions) start(offset uint64, done bool) uint64 {
 		p.done(ticket)
 	}
 	return ticket
+}
+
+// pass notes a mark, which nobody acknowledges. Records leave it out, so that many among
+// messages make no pieces of what is acknowledged ahead.
+func (p *positions) pass(offset uint64) {
+	p.done(p.start(offset, false))
+	if n := len(p.entries); n > 0 {
+		p.entries[n-1].mark = true
+	}
 }
 
 // done acknowledges. Repeats and unknown tickets are passed over.
@@ -85,6 +95,7 @@ func (p *positions) ahead() []span {
 	open := false
 	for _, e := range p.entries {
 		switch {
+		case e.mark:
 		case !e.done:
 			open = false
 		case open:

@@ -186,6 +186,34 @@ func (p *tapping) tapStream(t thing) tapStream {
 	return s
 }
 
+// A recordWatch finds out whether the relays of a shared tap have been given another one by
+// a process with other settings: what comes then is stored for this relay too, and not in
+// the tap that it reads. The other tap is noted before anything comes into it.
+type recordWatch struct {
+	opener *sourceOpener
+	tap    string
+	looked bool
+	last   uint64 // the newest note when it was looked
+}
+
+func (w *recordWatch) replaced(ctx context.Context, n *session) (bool, error) {
+	o := w.opener
+	last, _, err := n.tail(ctx, recordName(o.id.Bridge), n.broker.emptyPatience())
+	if err != nil || w.looked && last == w.last {
+		return false, err
+	}
+	r, err := n.readRecord(ctx, o.id.Bridge)
+	if err != nil {
+		return false, err
+	}
+	chain := r.of(o.owner()).used(useTap)
+	if len(chain) > 0 && chain[len(chain)-1].name != w.tap {
+		return true, nil
+	}
+	w.looked, w.last = true, last
+	return false, nil
+}
+
 // openSharedOffsets reads the relay's position in a shared tap, or begins it.
 func (o *sourceOpener) openSharedOffsets(ctx context.Context, n, keeper *session, t tapStream) (*offsets, error) {
 	_, tapErr := n.passive(t.name)

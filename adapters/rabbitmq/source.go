@@ -45,6 +45,7 @@ func (o *sourceOpener) Traits() bridge.SourceTraits {
 	switch o.settings.Tap {
 	case typeStream:
 		t.Replayable, t.Unacked = true, 0
+		t.OwnPositions = o.settings.Stream == "" && o.settings.Shared == ""
 		t.Notes = append(t.Notes,
 			"A message with a decimal header makes the broker close the producer's connection once a stream is bound.",
 			"Headers that are arrays or tables do not reach a stream.",
@@ -163,6 +164,7 @@ func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source,
 			return nil, err
 		}
 		s.next = next
+		s.marks.own(o, tap)
 		source, d.empty, d.intake = s, s.atEnd, s.reader.intake
 	} else {
 		s, err := o.openQueue(n, tap.name, tap.name)
@@ -170,6 +172,7 @@ func (o *sourceOpener) openTaps(ctx context.Context, n *session) (bridge.Source,
 			return nil, err
 		}
 		s.next = next
+		s.marks.own(o, tap)
 		source, d.empty, d.intake = s, s.atEnd, s.intake
 	}
 	if !last {

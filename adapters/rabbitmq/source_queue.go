@@ -19,6 +19,7 @@ type queueSource struct {
 	intake  *intake
 	next    *thing  // the tap that has taken the place of this one
 	decoder decoder // Receive's
+	marks   *marks
 
 	ackMu   sync.Mutex
 	acks    *ackRuns
@@ -49,7 +50,7 @@ var (
 // openQueue subscribes to a queue that is there.
 func (o *sourceOpener) openQueue(n *session, queue, incarnation string) (*queueSource, error) {
 	s := &queueSource{
-		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}),
+		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}), marks: newMarks(n),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: queue, Incarnation: incarnation}, counts: time.Now},
 	}
 	s.intake.limit(o.overflowed)
@@ -74,15 +75,26 @@ func (s *queueSource) Receive(ctx context.Context, into []bridge.Delivery) (int,
 	if len(into) == 0 {
 		return 0, nil
 	}
-	batch, err := s.intake.next(ctx, len(into))
-	if err != nil {
-		return 0, err
+	for {
+		s.marks.enter(s.marks.come, s.intake)
+		batch, err := s.intake.next(ctx, len(into))
+		if err != nil {
+			return 0, err
+		}
+		n := 0
+		for i := range batch {
+			if s.marks.pass(&batch[i]) {
+				s.settle(batch[i].tag)
+				continue
+			}
+			s.decoder.decode(&batch[i], batch[i].tag, &into[n])
+			into[n].Receipt = bridge.Receipt{Seq: batch[i].tag, Ref: s}
+			n++
+		}
+		if n > 0 {
+			return n, nil
+		}
 	}
-	for i := range batch {
-		s.decoder.decode(&batch[i], batch[i].tag, &into[i])
-		into[i].Receipt = bridge.Receipt{Seq: batch[i].tag, Ref: s}
-	}
-	return len(batch), nil
 }
 
 // Ack acknowledges deliveries of this session. // I1
@@ -97,6 +109,19 @@ func (s *queueSource) Ack(_ context.Context, receipts []bridge.Receipt) error {
 			s.acks.add(receipts[i].Seq)
 		}
 	}
+	return s.sendInTime()
+}
+
+// settle acknowledges what is given to nobody.
+func (s *queueSource) settle(tag uint64) {
+	s.ackMu.Lock()
+	defer s.ackMu.Unlock()
+	s.acks.add(tag)
+	_ = s.sendInTime() // a failure ends the session by itself
+}
+
+// sendInTime sends what waits, now or soon. The caller holds ackMu.
+func (s *queueSource) sendInTime() error {
 	if s.later != nil {
 		return nil
 	}
@@ -143,7 +168,8 @@ func (s *queueSource) Backlog(ctx context.Context) (bridge.Backlog, error) {
 		s.ackMu.Lock()
 		held := int64(delivered) - int64(s.acks.sent) - int64(len(s.acks.tags))
 		s.ackMu.Unlock()
-		return s.session.behind(ctx, s.next, bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bytes: -1})
+		waits := bridge.Backlog{Messages: int64(state.Messages) + max(0, held), Bound: s.marks.any(), Bytes: -1}
+		return s.session.behind(ctx, s.next, waits)
 	})
 }
 
@@ -182,6 +208,6 @@ func (s *queueSource) Close() error {
 	if first && err == nil && grace > 0 {
 		time.Sleep(grace)
 	}
-	s.session.close()
+	s.marks.close()
 	return nil
 }

@@ -19,6 +19,8 @@ type streamSource struct {
 	expected uint64  // the next offset; Receive's
 	next     *thing  // the tap that has taken the place of this one
 	anew     string  // how an operator begins anew
+	marks    *marks
+	passed   int // how many marks were passed over; Receive's
 
 	mu  sync.Mutex
 	pos positions
@@ -53,7 +55,7 @@ func (o *sourceOpener) resume(ctx context.Context, n, keeper *session, t tapStre
 		return nil, err
 	}
 	s := &streamSource{
-		session: n, expected: p.positions.next, offsets: p, pos: p.positions,
+		session: n, expected: p.positions.next, offsets: p, pos: p.positions, marks: newMarks(n),
 		anew:    o.anew("Delete the tap and its offsets stream to begin anew."),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: t.name, Incarnation: p.incarnation, Replayable: true}},
 	}
@@ -129,6 +131,7 @@ func (s *streamSource) Receive(ctx context.Context, into []bridge.Delivery) (int
 		return 0, nil
 	}
 	for {
+		s.marks.enter(s.come(), s.reader.intake)
 		batch, err := s.reader.next(ctx, len(into))
 		if err != nil {
 			return 0, err
@@ -163,6 +166,10 @@ func (s *streamSource) take(ctx context.Context, d *delivery, into *bridge.Deliv
 		}
 	}
 	s.expected = offset + 1
+	if s.marks.pass(d) {
+		s.pass(offset)
+		return false, nil
+	}
 	s.mu.Lock()
 	skip := s.pos.skips(offset)
 	ticket := s.pos.start(offset, skip)
@@ -255,7 +262,7 @@ func (s *streamSource) atEnd(ctx context.Context) (bool, error) {
 // Close ends both connections.
 func (s *streamSource) Close() error {
 	s.reader.intake.end(bridge.ErrClosed)
-	s.session.close()
+	s.marks.close()
 	s.offsets.log.close()
 	return nil
 }
