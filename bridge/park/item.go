@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/written"
 )
 
 // A note says what became of parked messages.
@@ -25,115 +26,35 @@ const (
 //
 // Everything that may hold any octets is []byte.
 type item struct {
-	Note       note          `json:"note,omitempty"`
-	Refs       []string      `json:"refs,omitempty"` // of a note
-	At         time.Time     `json:"at"`
-	Reason     bridge.Reason `json:"reason,omitempty"`
-	Cause      string        `json:"cause,omitempty"`
-	Shard      int32         `json:"shard,omitempty"`
-	Hold       bool          `json:"hold,omitempty"`
-	Key        []byte        `json:"key,omitempty"`
-	ID         string        `json:"id,omitempty"`
-	Space      []byte        `json:"space,omitempty"`
-	Name       []byte        `json:"name,omitempty"`
-	Partition  int32         `json:"partition,omitempty"`
-	Headers    []itemHeader  `json:"headers,omitempty"`
-	Properties []itemProp    `json:"properties,omitempty"`
-	Time       *time.Time    `json:"time,omitempty"`
-	Expires    *time.Time    `json:"expires,omitempty"`
-	Origin     string        `json:"origin,omitempty"`
-	Via        string        `json:"via,omitempty"`
-	NullBody   bool          `json:"null_body,omitempty"`
+	Note   note          `json:"note,omitempty"`
+	Refs   []string      `json:"refs,omitempty"` // of a note
+	At     time.Time     `json:"at"`
+	Reason bridge.Reason `json:"reason,omitempty"`
+	Cause  string        `json:"cause,omitempty"`
+	Shard  int32         `json:"shard,omitempty"`
+	Hold   bool          `json:"hold,omitempty"`
+	written.Message
 
 	body []byte
 }
 
-type itemHeader struct {
-	Name  []byte `json:"n"`
-	Type  string `json:"t"`
-	Value []byte `json:"v"`
-}
-
-type itemProp struct {
-	Name string `json:"n"`
-	Text []byte `json:"t,omitempty"`
-	Num  int64  `json:"i,omitempty"`
-	Null bool   `json:"null,omitempty"`
-}
-
 // itemOf makes an item of a parked message.
 func itemOf(p *bridge.Parked) *item {
-	m := &p.Message
-	out := &item{
-		At: p.At, Reason: p.Reason, Cause: p.Cause, Shard: p.Shard, Hold: p.Hold,
-		Key: []byte(m.Key), ID: m.ID.Text(m.Key),
-		Space: []byte(m.Address.Space), Name: []byte(m.Address.Name), Partition: m.Address.Partition,
-		Origin: m.Origin.String(), Via: m.Via, NullBody: m.Body == nil, body: m.Body,
-	}
-	if !m.Time.IsZero() {
-		out.Time = &m.Time
-	}
-	if !m.Expires.IsZero() {
-		out.Expires = &m.Expires
-	}
-	for _, h := range m.Headers {
-		out.Headers = append(out.Headers, itemHeader{[]byte(h.Name), string(h.Type.Letter()), h.Value})
-	}
-	for _, q := range m.Properties {
-		out.Properties = append(out.Properties, itemProp{q.Kind.String(), []byte(q.Text), q.Num, q.Null})
-	}
+	out := &item{At: p.At, Reason: p.Reason, Cause: p.Cause, Shard: p.Shard, Hold: p.Hold, Message: written.Of(&p.Message)}
+	out.body, out.Body = out.Body, nil
 	return out
 }
 
 // parked gives back what itemOf was given, but for Ref and Retry.
 func (in *item) parked() (*bridge.Parked, error) {
 	p := &bridge.Parked{At: in.At, Reason: in.Reason, Cause: in.Cause, Shard: in.Shard, Hold: in.Hold}
-	m := &p.Message
-	m.Key = string(in.Key)
-	m.Address = bridge.Address{Space: string(in.Space), Name: string(in.Name), Partition: in.Partition}
+	w := in.Message
+	w.Body = in.body
 	var err error
-	if in.ID != "" {
-		if m.ID, _, err = bridge.ParseID(in.ID); err != nil {
-			return nil, fmt.Errorf("park: record: %w", err)
-		}
+	if p.Message, err = w.Read(); err != nil {
+		return nil, fmt.Errorf("park: record: %w", err)
 	}
-	if in.Origin != "" {
-		if m.Origin, err = bridge.ParseOrigin(in.Origin); err != nil {
-			return nil, fmt.Errorf("park: record: %w", err)
-		}
-	}
-	m.Via = in.Via
-	if in.Time != nil {
-		m.Time = *in.Time
-	}
-	if in.Expires != nil {
-		m.Expires = *in.Expires
-	}
-	if !in.NullBody {
-		m.Body = append([]byte{}, in.body...)
-	}
-	return p, in.restore(m)
-}
-
-func (in *item) restore(m *bridge.Message) error {
-	for _, h := range in.Headers {
-		if len(h.Type) != 1 {
-			return fmt.Errorf("park: record: header type %q", h.Type)
-		}
-		t, ok := bridge.TypeOfLetter(h.Type[0])
-		if !ok {
-			return fmt.Errorf("park: record: header type %q", h.Type)
-		}
-		m.Headers = append(m.Headers, bridge.Header{Name: string(h.Name), Type: t, Value: h.Value})
-	}
-	for _, q := range in.Properties {
-		k, ok := bridge.PropertyOfName(q.Name)
-		if !ok {
-			return fmt.Errorf("park: record: property %q", q.Name)
-		}
-		m.Properties = append(m.Properties, bridge.Property{Kind: k, Text: string(q.Text), Num: q.Num, Null: q.Null})
-	}
-	return nil
+	return p, nil
 }
 
 // appendItem writes one item.
