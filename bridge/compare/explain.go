@@ -20,7 +20,6 @@ const (
 	Collapsed Change = "multivalue_collapsed" // of several of one name some are left
 	Truncated Change = "truncated"            // the end is missing
 	Changed   Change = "changed"              // another value
-	Moved     Change = "order"                // the same, in another order
 )
 
 // A Difference is one part in which the candidate's message differs.
@@ -43,9 +42,10 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: %s, was %s, is %s", d.Path, d.Change, d.Was, d.Is)
 }
 
-// Explain says in which parts two messages of one identity differ. It is empty exactly
-// where their observations are the same.
-func Explain(was, is *bridge.Message) []Difference {
+// Explain says in which parts two messages of one identity differ, but for those that are
+// ignored. It is empty exactly where their observations are the same.
+func Explain(was, is *bridge.Message, ignore Ignore) []Difference {
+	was, is = ignore.of(was), ignore.of(is)
 	all := explainBody(nil, was.Body, is.Body)
 	all = explainHeaders(all, was.Headers, is.Headers)
 	all = explainProperties(all, was, is)
@@ -99,7 +99,6 @@ func explainHeaders(all []Difference, was, is []bridge.Header) []Difference {
 			byName[hs[i].Name] = of
 		}
 	}
-	before := len(all)
 	for _, name := range names {
 		of := byName[name]
 		switch path := "header " + bridge.Printable(name, 64); {
@@ -118,9 +117,6 @@ func explainHeaders(all []Difference, was, is []bridge.Header) []Difference {
 				all = explainHeader(all, path, of[0][i], of[1][i])
 			}
 		}
-	}
-	if len(all) == before && !sameOrder(was, is) {
-		all = append(all, Difference{"headers", Moved, namesOf(was), namesOf(is)})
 	}
 	return all
 }
@@ -171,27 +167,18 @@ func explainHeader(all []Difference, path string, was, is *bridge.Header) []Diff
 	return append(all, Difference{path, Changed, show(was.Value), show(is.Value)})
 }
 
-func sameOrder(was, is []bridge.Header) bool {
-	for i := range was {
-		if was[i].Name != is[i].Name {
-			return false
-		}
-	}
-	return true
-}
-
 func explainProperties(all []Difference, was, is *bridge.Message) []Difference {
 	for k := bridge.PropertyKind(1); k.String() != "property?"; k++ {
-		a, had := was.Property(k)
-		b, has := is.Property(k)
+		a, had := property(was, k)
+		b, has := property(is, k)
 		path := "property " + k.String()
 		switch {
 		case had && !has:
-			all = append(all, Difference{path, Dropped, property(a), ""})
+			all = append(all, Difference{path, Dropped, propertyText(a), ""})
 		case !had && has:
-			all = append(all, Difference{path, Added, "", property(b)})
+			all = append(all, Difference{path, Added, "", propertyText(b)})
 		case a != b:
-			all = append(all, Difference{path, Changed, property(a), property(b)})
+			all = append(all, Difference{path, Changed, propertyText(a), propertyText(b)})
 		}
 	}
 	return all

@@ -41,9 +41,9 @@ func TestEveryChangeIsNamed(t *testing.T) {
 		{"one of two", func(m *bridge.Message) { m.Headers = m.Headers[:3] }, "header tag: multivalue_collapsed"},
 		{"cut a header", func(m *bridge.Message) { m.Headers[0].Value = m.Headers[0].Value[:2] }, `header trace: truncated, was "abcdef", is "ab"`},
 		{"change a header", func(m *bridge.Message) { m.Headers[0].Value = []byte("xbcdef") }, "header trace: changed"},
-		{"sort headers", func(m *bridge.Message) {
-			slices.SortStableFunc(m.Headers, func(a, b bridge.Header) int { return strings.Compare(a.Name, b.Name) })
-		}, "headers: order, was trace, n, tag, tag, is n, tag, tag, trace"},
+		{"swap two values", func(m *bridge.Message) {
+			m.Headers[2].Value, m.Headers[3].Value = m.Headers[3].Value, m.Headers[2].Value
+		}, `header tag: changed, was "x", is "y"`},
 		{"drop a property", func(m *bridge.Message) { m.Properties = m.Properties[:1] }, "property priority: dropped, was 3"},
 		{"add a property", func(m *bridge.Message) {
 			m.Properties = append(m.Properties, bridge.Property{Kind: bridge.KindReplyTo, Text: "q"})
@@ -57,8 +57,8 @@ func TestEveryChangeIsNamed(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			was, is := message(), message()
 			tc.alter(&is)
-			got := Explain(&was, &is)
-			if len(got) != 1 || !strings.HasPrefix(got[0].String(), tc.want) {
+			got := Explain(&was, &is, nil)
+			if len(got) == 0 || len(got) > 1 && tc.name != "swap two values" || !strings.HasPrefix(got[0].String(), tc.want) {
 				t.Errorf("got %v, want %s", got, tc.want)
 			}
 			d := Digester{Seed: 5}
@@ -76,7 +76,8 @@ func TestWhatEachSystemGivesAnew(t *testing.T) {
 	was, is := message(), message()
 	is.Origin.Offset, is.Via, is.Expires = 12, "b/r", time.Unix(1_900_000_000, 0)
 	slices.Reverse(is.Properties)
-	if got := Explain(&was, &is); len(got) > 0 {
+	is.Headers = append(slices.Clone(is.Headers[2:]), is.Headers[:2]...)
+	if got := Explain(&was, &is, nil); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
 	d := Digester{}
@@ -125,10 +126,14 @@ func TestExplainsWhatIsObserved(t *testing.T) {
 			}
 			b = c
 		}
-		d := Digester{Seed: 1}
+		ignore := Ignore(rapid.SampledFrom([][]string{nil, {"address", "time"}, {"headers"}, {"header:A", "property:app-id"}, {"properties"}}).Draw(t, "ignore"))
+		if err := ignore.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		d := Digester{Seed: 1, Ignore: ignore}
 		x, y := d.Of(&a, time.Time{}), d.Of(&b, time.Time{})
 		same := x.Body == y.Body && x.Head == y.Head
-		if got := Explain(&a, &b); same != (len(got) == 0) {
+		if got := Explain(&a, &b, ignore); same != (len(got) == 0) {
 			t.Fatalf("observed the same: %v; explained: %v", same, got)
 		}
 	})
@@ -152,6 +157,32 @@ func TestAnonymousIsWhatNothingTellsApart(t *testing.T) {
 		seen[[2]uint64{o.Key, o.ID}] = name
 		if o.Anonymous != (strings.HasPrefix(name, "no ID") || name == "from the content") {
 			t.Errorf("%s: anonymous is %v", name, o.Anonymous)
+		}
+	}
+}
+
+// Kafka's own key is no more than the message's, unless it is another one.
+func TestTheKeyOfARecord(t *testing.T) {
+	d := Digester{}
+	head := func(p ...bridge.Property) uint32 {
+		m := bridge.Message{Key: "k", Properties: p}
+		return d.Of(&m, time.Time{}).Head
+	}
+	none := head()
+	if same := head(bridge.Property{Kind: bridge.KindKey, Text: "k"}); same != none {
+		t.Error("the message's key, as a property, makes a difference")
+	}
+	for _, p := range []bridge.Property{{Kind: bridge.KindKey, Text: "other"}, {Kind: bridge.KindKey}, {Kind: bridge.KindKey, Null: true}} {
+		if head(p) == none {
+			t.Errorf("%+v makes no difference", p)
+		}
+	}
+}
+
+func TestWordsToIgnore(t *testing.T) {
+	for _, w := range []string{"", "body", "Address", "header:", "property:none", "time:x", "header"} {
+		if (Ignore{w}).Validate() == nil {
+			t.Errorf("%q is taken", w)
 		}
 	}
 }

@@ -13,6 +13,8 @@ type Frame struct {
 	Side    drift.Side
 	Seen    drift.Observation
 	Message bridge.Message
+	// Stored is where that side holds it.
+	Stored bridge.Origin
 	// Read is when the reader had it.
 	Read time.Time
 }
@@ -75,23 +77,44 @@ func (r *Recorder) Latest(side drift.Side, key, id uint64) (f Frame, ok bool) {
 	return f, false
 }
 
-// History is up to n of the newest messages of a key, of both sides, in the order in
-// which they were read.
-func (r *Recorder) History(key uint64, n int) []Frame {
-	var all []Frame
+// History is what each side had of a key around one of its messages, up to n before and n
+// behind it, in the order in which it was read. Where a side has not the message, what is
+// around it is told by those that came before it on the other side.
+func (r *Recorder) History(key, id uint64, n int) []Frame {
+	var of [2][]Frame
 	for side := range drift.Side(2) {
-		of := 0
-		for _, f := range slices.Backward(r.held(side)) {
+		for _, f := range r.held(side) {
 			if f.Seen.Key == key {
-				all = append(all, f)
-				if of++; of == n {
-					break
-				}
+				of[side] = append(of[side], f)
 			}
 		}
 	}
+	at := [2]int{last(of[0], id), last(of[1], id)}
+	for side := range at {
+		other := 1 - side
+		for i := at[other]; at[side] < 0 && i > 0; i-- {
+			at[side] = last(of[side], of[other][i-1].Seen.ID)
+		}
+	}
+	var all []Frame
+	for side, held := range of {
+		if at[side] < 0 {
+			at[side] = len(held)
+		}
+		all = append(all, held[max(0, at[side]-n):min(len(held), at[side]+n+1)]...)
+	}
 	slices.SortStableFunc(all, func(a, b Frame) int { return a.Read.Compare(b.Read) })
-	return all[max(0, len(all)-n):]
+	return all
+}
+
+// last is the index of the newest of that ID, or -1.
+func last(held []Frame, id uint64) int {
+	for i, f := range slices.Backward(held) {
+		if f.Seen.ID == id {
+			return i
+		}
+	}
+	return -1
 }
 
 func (r *Recorder) held(side drift.Side) []Frame {

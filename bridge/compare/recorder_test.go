@@ -53,8 +53,26 @@ func TestRecorderTakesNothingTooLarge(t *testing.T) {
 		t.Errorf("%d octets are held", r.Octets())
 	}
 	r.Keep(frame(drift.Incumbent, 2, "k", 10))
-	if got := r.History(r.held(drift.Incumbent)[0].Seen.Key, 5); len(got) != 1 || got[0].Message.ID.Value != "2" {
+	if got := r.History(r.held(drift.Incumbent)[0].Seen.Key, 0, 5); len(got) != 1 || got[0].Message.ID.Value != "2" {
 		t.Errorf("history: %+v", got)
+	}
+}
+
+// What was read at one time is in the order in which it came.
+func TestHistoryOfOneBatch(t *testing.T) {
+	r := NewRecorder(1 << 20)
+	for n := range 5 {
+		f := frame(drift.Incumbent, n, "k", 1)
+		f.Read = time.Unix(1, 0)
+		r.Keep(f)
+	}
+	ids := ""
+	held := r.held(drift.Incumbent)
+	for _, f := range r.History(held[0].Seen.Key, held[2].Seen.ID, 1) {
+		ids += f.Message.ID.Value
+	}
+	if ids != "123" {
+		t.Errorf("history: %s", ids)
 	}
 }
 
@@ -63,13 +81,18 @@ func TestHistoryIsInTheOrderOfReading(t *testing.T) {
 	for n := range 20 {
 		r.Keep(frame(drift.Side(n%3/2), n, fmt.Sprint("k", n%2), 1))
 	}
-	key := frame(drift.Incumbent, 0, "k0", 0).Seen.Key
-	got := r.History(key, 6)
-	ids := ""
-	for _, f := range got {
-		ids += f.Message.ID.Value + " "
-	}
-	if ids != "8 10 12 14 16 18 " {
-		t.Errorf("history of k0: %s", ids)
+	subject := frame(drift.Incumbent, 12, "k0", 0).Seen
+	for _, tc := range []struct {
+		id   uint64
+		n    int
+		want string
+	}{{subject.ID, 2, "6 8 10 12 14 16 18 "}, {1, 1, "14 18 "}} {
+		ids := ""
+		for _, f := range r.History(subject.Key, tc.id, tc.n) {
+			ids += f.Message.ID.Value + " "
+		}
+		if ids != tc.want {
+			t.Errorf("history of k0: %s, want %s", ids, tc.want)
+		}
 	}
 }

@@ -16,7 +16,11 @@ func show(b []byte) string {
 	if b == nil {
 		return "null"
 	}
-	return strconv.Quote(bridge.Printable(string(b), shown))
+	text := bridge.Printable(string(b), shown)
+	if strings.Contains(text, `\x22`) { // JSON is no better for it
+		return "'" + strings.ReplaceAll(text, `\x22`, `"`) + "'"
+	}
+	return `"` + text + `"`
 }
 
 func typed(h *bridge.Header) string { return fmt.Sprintf("%c %s", h.Type.Letter(), show(h.Value)) }
@@ -29,15 +33,7 @@ func values(hs []*bridge.Header) string {
 	return strings.Join(all, ", ")
 }
 
-func namesOf(hs []bridge.Header) string {
-	all := make([]string, len(hs))
-	for i := range hs {
-		all[i] = bridge.Printable(hs[i].Name, shown)
-	}
-	return strings.Join(all, ", ")
-}
-
-func property(p bridge.Property) string {
+func propertyText(p bridge.Property) string {
 	switch {
 	case p.Null:
 		return "null"

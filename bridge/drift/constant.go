@@ -76,6 +76,7 @@ type span struct {
 	again   map[identity][sides]uint64 // IDs that came again, how often
 	expires map[identity]time.Duration // of the incumbent's messages
 	more    bool                       // expire
+	since   [sides]time.Duration       // when the first of each side was observed
 	lagging time.Duration              // the most that the incumbent's reader lagged
 }
 
@@ -93,6 +94,19 @@ func NewConstant(o ConstantOptions) *Constant {
 
 // Begin says which is the first window of which both readers see all.
 func (x *Constant) Begin(window int64) { x.first = window }
+
+// ObserveAll is Observe for several messages of one side, in order.
+func (x *Constant) ObserveAll(side Side, os []Observation) {
+	for i := range os {
+		x.Observe(side, &os[i])
+	}
+}
+
+// Unreadable counts a message that a reader could not make out, or that no window takes.
+func (x *Constant) Unreadable(side Side) {
+	x.counts.Observed[side]++
+	x.counts.Incomparable[side]++
+}
 
 // Observe takes in a message of one side, which comes in the order of its key there.
 func (x *Constant) Observe(side Side, o *Observation) {
@@ -114,6 +128,9 @@ func (x *Constant) Observe(side Side, o *Observation) {
 		return
 	}
 	w := x.window(o.Window)
+	if w.since[side] == 0 {
+		w.since[side] = o.At
+	}
 	if !o.Anonymous && !x.seen[side].Add(who.fingerprint()) {
 		x.cameAgain(side, w, who)
 		return

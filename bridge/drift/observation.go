@@ -112,6 +112,8 @@ type Report struct {
 	// Oldest is when the oldest pending message was observed, by side, by the latest
 	// sweep; 0 is none. What came before that is judged.
 	Oldest [2]time.Duration
+	// Swept is when that was. Where Oldest is 0, what came before Swept is judged.
+	Swept time.Duration
 	// Stuck is how many keys are stuck at present.
 	Stuck int
 	// Grace is how long a message that was passed may still come, at present.

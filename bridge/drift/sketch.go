@@ -98,6 +98,16 @@ type residue struct {
 	times int64
 }
 
+// empty says that everything has cancelled.
+func (s *sketch) empty() bool {
+	for i := range s.cells {
+		if s.cells[i] != (cell{}) {
+			return false
+		}
+	}
+	return true
+}
+
 // decode takes the sketch apart, appended to dst. It is false if there is more in it
 // than can be told; what it gave is right all the same.
 func (s *sketch) decode(dst []residue) ([]residue, bool) {

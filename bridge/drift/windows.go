@@ -23,9 +23,34 @@ func (x *Constant) Advance(now time.Duration, w Watermarks) {
 		}
 		x.done, x.begun = done, true
 	}
+	x.cancelled(w.Windows[Incumbent])
 	if x.now-x.swept >= max(time.Second, x.opts.Stuck/16) {
 		x.sweep()
 	}
+}
+
+// cancelled judges windows of which nothing is left, from the first on: what cancels is the
+// same, however far behind the candidate's reader is with others.
+func (x *Constant) cancelled(before int64) {
+	for x.begun {
+		first, some := int64(0), false
+		for n := range x.windows {
+			if !some || n < first {
+				first, some = n, true
+			}
+		}
+		if !some || first >= before || !x.windows[first].cancels() {
+			return
+		}
+		x.judge(first, x.windows[first])
+		x.done = max(x.done, first+1)
+	}
+}
+
+// cancels says that nothing is left of a window of which the incumbent's reader has seen
+// all: the candidate has the same.
+func (w *span) cancels() bool {
+	return w.n[Incumbent] == w.n[Candidate] && w.sketch.empty()
 }
 
 // Gap says that a side's reader has not seen everything of the windows between two,
@@ -121,7 +146,14 @@ func (x *Constant) Report() Report {
 		Lag: x.lag.percentile(0.5), LagMost: x.lag.percentile(0.999),
 		Octets: x.keys.octets() + (len(x.windows)+len(x.spare))*x.opts.Cells*cellSize + 2*30*x.opts.Remember,
 	}
-	r.Windows.Open = len(x.windows)
+	r.Windows.Open, r.Swept = len(x.windows), x.now
+	for _, w := range x.windows {
+		for side, at := range w.since {
+			if at > 0 && (r.Oldest[side] == 0 || at < r.Oldest[side]) {
+				r.Oldest[side] = at
+			}
+		}
+	}
 	for _, c := range x.chains { // not explained yet
 		r.Unordered += uint64(len(c.before[Incumbent]))
 	}

@@ -14,14 +14,34 @@ import (
 // which a rule leaves out.
 type Difference struct {
 	// Path is the field's; empty is the body itself.
-	Path string
+	Path string `json:"path"`
 	// Ignored: a rule leaves it out. Why is the rule's.
-	Ignored bool
-	Why     string
+	Ignored bool   `json:"ignored,omitempty"`
+	Why     string `json:"why,omitempty"`
 	// Was and Is are the two values as JSON, cut; empty where there is none.
-	Was, Is string
+	Was string `json:"was,omitempty"`
+	Is  string `json:"is,omitempty"`
 	// Rule says what would have been allowed, in a few words.
-	Rule string
+	Rule string `json:"rule,omitempty"`
+}
+
+// String is one line for a person.
+func (d Difference) String() string {
+	path, was, is := d.Path, d.Was, d.Is
+	if path == "" {
+		path = "the body"
+	}
+	if was == "" {
+		was = "nothing"
+	}
+	if is == "" {
+		is = "nothing"
+	}
+	text := path + ": was " + was + ", is " + is
+	if d.Rule != "" {
+		text += " (allowed: " + d.Rule + ")"
+	}
+	return text
 }
 
 // Compare gives the fields in which two bodies differ. Bodies of which one is no JSON are

@@ -12,29 +12,33 @@ import (
 // Present, Set, Time, ULP, and Abs with or without Rel, is set.
 type Rule struct {
 	// Path says which fields.
-	Path string
+	Path string `json:"path"`
 	// Exact fields are the same: numbers by their value, however it is written.
-	Exact bool
+	Exact bool `json:"exact,omitempty"`
 	// Ignore leaves them out; Why says why, for those who read the report.
-	Ignore bool
-	Why    string
+	Ignore bool   `json:"ignore,omitempty"`
+	Why    string `json:"why,omitempty"`
 	// Present: they are there on both sides, or on none, whatever they hold.
-	Present bool
+	Present bool `json:"present,omitempty"`
 	// Set compares lists without their order, and repeats count.
-	Set bool
+	Set bool `json:"set,omitempty"`
 	// Time is how far apart two points in time may be: RFC 3339, or numbers of seconds,
 	// milliseconds, microseconds or nanoseconds since 1970, by their size.
-	Time time.Duration
+	Time time.Duration `json:"time,omitempty"`
 	// ULP is how many floating-point numbers of 64 bits may lie between two numbers.
-	ULP uint64
+	ULP uint64 `json:"ulp,omitempty"`
 	// Abs and Rel: |a-b| is at most Abs + Rel times the larger of |a| and |b|.
-	Abs, Rel float64
+	Abs float64 `json:"abs,omitempty"`
+	Rel float64 `json:"rel,omitempty"`
 
 	parts []string
 }
 
 // Rules are what two bodies are compared by. Safe for concurrent use.
 type Rules struct{ rules []Rule }
+
+// List gives the rules.
+func (r *Rules) List() []Rule { return r.rules }
 
 // NewRules checks rules.
 func NewRules(rules []Rule) (*Rules, error) {

@@ -1,0 +1,304 @@
+package compare
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/drift"
+)
+
+// A Comparison reads two streams, each by itself, and says in what they differ. Run it
+// once; Snapshot is safe at any time.
+//
+//	incumbent ──► reader ─► digest ─┐             ┌─► findings, evidence
+//	                                ├─► drift ────┤
+//	candidate ──► reader ─► digest ─┘     ▲       └─► what is judged ─► Ack
+//	                                    marks: up to when all was observed
+type Comparison struct {
+	desk
+	cfg       Config
+	readers   [2]*reader
+	digesters [2]Digester // each is its reader's
+
+	// The desk's mutex guards what follows.
+	engine    engine
+	recorder  *Recorder
+	coverage  *coverage
+	trials    trials
+	sampler   sampler
+	bounds    bounds
+	floors    [2]time.Duration // what was observed before is judged, or let go
+	judged    time.Duration    // what the incumbent had before is judged
+	lookedAt  drift.Report     // the latest
+	matchedAt time.Duration    // when the first message was found on both sides; 0 is not yet
+	begun     bool
+	passed    time.Duration
+	proof     struct{ at, by time.Duration } // what the relay has proved, and when; by 0 is nothing new
+	ended     bool
+	unread    string // why what there was by the end was not all read
+	findings  []drift.Finding
+	state     State
+	failed    error
+	since     time.Time
+}
+
+// always is a time that does not come.
+const always = time.Duration(1<<63 - 1)
+
+// New checks the configuration and starts nothing.
+func New(cfg Config) (*Comparison, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	c := &Comparison{
+		desk: newDesk(cfg.Name, cfg.Limits, cfg.Log), cfg: cfg,
+		recorder: NewRecorder(cfg.Limits.Flight), coverage: newCoverage(), sampler: sampler{burst: cfg.Limits.Evidence}, since: time.Now(),
+	}
+	c.engine = newEngine(&c.cfg, c.epoch)
+	c.engine.begin(always)
+	seed := rand.Uint64()
+	for side := range drift.Side(2) {
+		c.digesters[side] = Digester{Seed: seed, Epoch: c.epoch, Content: cfg.Content, Ignore: cfg.Ignore}
+		r := newReader(&c.desk, side.String(), &c.cfg.Streams[side])
+		r.observe = func(d *bridge.Delivery, read time.Time) drift.Observation { return c.observation(side, d, read) }
+		r.take = func(ds []bridge.Delivery, obs []drift.Observation, read time.Time) { c.take(side, ds, obs, read) }
+		r.full = func() bool { return c.lookedAt.Pending[side] >= uint64(c.cfg.Limits.Pending) }
+		r.sessions = func() { c.coverage.session(side) }
+		c.readers[side] = r
+	}
+	return c, nil
+}
+
+// observation is what a reader says of a delivery.
+func (c *Comparison) observation(side drift.Side, d *bridge.Delivery, read time.Time) drift.Observation {
+	o := c.digesters[side].Of(&d.Message, read)
+	if place := c.cfg.Place[side]; place != nil {
+		o.Place = place(d)
+	}
+	if side == drift.Incumbent && d.Via != "" {
+		for _, relay := range c.cfg.Loops {
+			o.Loop = o.Loop || d.Passed(relay)
+		}
+	}
+	return o
+}
+
+// take takes in what was not observed before; the mutex is held.
+func (c *Comparison) take(side drift.Side, ds []bridge.Delivery, obs []drift.Observation, read time.Time) {
+	for i := range ds {
+		c.recorder.Keep(Frame{Side: side, Seen: obs[i], Message: ds[i].Message, Stored: ds[i].Stored, Read: read})
+		c.coverage.see(side, &obs[i], &ds[i].Message)
+	}
+	c.engine.observe(side, obs)
+}
+
+// Run compares until ctx ends, or the comparison's own end has come. It returns nil then,
+// and the cause when nothing can mend it: an error for which bridge.ClassOf is Stopping.
+func (c *Comparison) Run(ctx context.Context) error {
+	work, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var wg sync.WaitGroup
+	opened := make(chan struct{})
+	for side, r := range c.readers {
+		wg.Go(func() {
+			if side == int(drift.Incumbent) { // whatever it has, the candidate's reader is to see come
+				select {
+				case <-opened:
+				case <-work.Done():
+					return
+				}
+			}
+			err := r.run(work, func() {
+				if side == int(drift.Candidate) {
+					close(opened)
+				}
+			})
+			if err != nil {
+				end(fmt.Errorf("comparison %s: %s: %w", c.cfg.Name, drift.Side(side), err))
+			}
+		})
+	}
+	wg.Go(func() { c.judge(work, end) })
+	<-work.Done()
+	cause := context.Cause(work)
+	wg.Wait()
+	if bridge.ClassOf(cause) == bridge.Stopping {
+		c.setState(StateFailed, cause)
+		return cause
+	}
+	c.setState(StateStopped, nil)
+	return nil
+}
+
+func (c *Comparison) setState(s State, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, c.failed, c.since = s, err, time.Now()
+}
+
+// judgeEvery is how often what only time and the systems' answers can settle is judged.
+const judgeEvery = 100 * time.Millisecond
+
+// judge judges until ctx ends, or the comparison's own end has come.
+func (c *Comparison) judge(ctx context.Context, end context.CancelCauseFunc) {
+	t := time.NewTicker(judgeEvery)
+	defer t.Stop()
+	for {
+		all, over := c.advance()
+		for i := range all {
+			c.cfg.Found(&all[i])
+		}
+		if over {
+			end(bridge.ErrClosed)
+			return
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// advance judges what can be judged by now, lets go at the sources of what was, and gives
+// what is to be told.
+func (c *Comparison) advance() (all []Evidence, over bool) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.watermarks(now)
+	c.engine.Advance(now, w)
+	c.lookedAt = c.engine.Report()
+	c.begin(now, w)
+	c.trials.look(now, &c.lookedAt)
+	all = c.tell()
+	c.settleFloors(now)
+	for side, r := range c.readers {
+		r.release(c.floors[side])
+	}
+	if !c.cfg.End.IsZero() && !c.ended {
+		c.ended = c.atEnd(now, w)
+	}
+	return all, c.ended
+}
+
+// watermarks say how far the readers have come.
+func (c *Comparison) watermarks(now time.Duration) (w drift.Watermarks) {
+	for side, r := range c.readers {
+		if w.Read[side] = r.marks.look(); r.finished {
+			w.Read[side] = now
+		}
+	}
+	c.bounds.add(now, w.Read[drift.Incumbent])
+	if c.cfg.Passed != nil {
+		c.prove(now, w.Read[drift.Candidate])
+	}
+	w.Passed = c.passed
+	c.engine.mark(now, &w)
+	return w
+}
+
+// prove takes in how far a relay has come, which says something of the candidate's reader
+// once that has read what was stored there by then. Places where one message is stored, the
+// relay's tap and the comparison's, need not have it at one time: hence the grace.
+func (c *Comparison) prove(now, read time.Duration) {
+	if c.proof.by > 0 && read >= c.proof.by {
+		c.passed, c.proof.by = max(c.passed, c.proof.at), 0
+	}
+	if at := c.cfg.Passed(); c.proof.by == 0 && !at.IsZero() {
+		c.proof.at, c.proof.by = at.Sub(c.epoch)-c.lookedAt.Grace, now
+	}
+}
+
+// begin ends the beginning: from when on what only the candidate has is extra even of a
+// key that the incumbent was not seen to have. Until then it may be a copy of what the
+// incumbent's reader was not there for: of what the candidate had when its reader opened,
+// and of what was on its way.
+func (c *Comparison) begin(now time.Duration, w drift.Watermarks) {
+	if c.begun {
+		return
+	}
+	if c.matchedAt == 0 && c.lookedAt.Matched > 0 {
+		c.matchedAt = now
+	}
+	opened := c.readers[drift.Incumbent].opened
+	c.begun = opened > 0 && w.Read[drift.Candidate] >= opened && c.matchedAt > 0 && now-c.matchedAt >= c.lookedAt.Grace
+	if c.begun {
+		c.engine.begin(now)
+	}
+}
+
+// before is how much of what the incumbent had in front of what is not judged is kept too:
+// after a restart it shows that a key had begun, so that what only the candidate has of it
+// is extra still.
+const before = 2 * time.Second
+
+// settleFloors finds up to when each side is judged. What the incumbent's reader would be
+// given again after a restart has its copies given again to the candidate's.
+func (c *Comparison) settleFloors(now time.Duration) {
+	var floors [2]time.Duration
+	for side := range floors {
+		if floors[side] = c.lookedAt.Oldest[side]; floors[side] == 0 {
+			floors[side] = c.lookedAt.Swept
+		}
+		floors[side] = max(floors[side], now-c.cfg.Limits.Hold)
+	}
+	c.judged = max(c.judged, min(floors[drift.Incumbent], floors[drift.Candidate]))
+	i, k := &floors[drift.Incumbent], &floors[drift.Candidate]
+	*i = min(*i, *k) - before
+	if at, over := c.readers[drift.Incumbent].overfull(); over {
+		*i = max(*i, at)
+	}
+	if at, over := c.readers[drift.Candidate].overfull(); over {
+		if from, ok := c.bounds.reach(at); ok {
+			*i = max(*i, from)
+		} else {
+			*i = now
+		}
+	}
+	*i = max(*i, c.floors[drift.Incumbent])
+	*k = max(min(*k, c.bounds.at(*i)), c.floors[drift.Candidate])
+	c.floors = floors
+}
+
+// giveUp is how long, beyond what it waits for messages, a bounded comparison waits at its
+// end for a side that cannot be read.
+const giveUp = 30 * time.Second
+
+// atEnd says that everything is judged that the streams held at the end. What is pending
+// then, and of which nothing has come for a while, does not come any more.
+func (c *Comparison) atEnd(now time.Duration, w drift.Watermarks) bool {
+	end := c.cfg.End.Sub(c.epoch)
+	r := &c.lookedAt
+	settle := c.cfg.Settle
+	if settle == 0 {
+		settle = 2 * r.Grace
+	}
+	if now < end {
+		return false
+	}
+	for side, read := range w.Read {
+		if read < end && now >= end+settle+giveUp {
+			c.unread = fmt.Sprintf("the %s was not read to the end within %s", drift.Side(side), settle+giveUp)
+			if link := &c.readers[side].link; !link.up && link.err != nil {
+				c.unread += ": " + bridge.Printable(oneLine(link.err), 400)
+			}
+			return true
+		}
+	}
+	if w.Read[drift.Incumbent] < end {
+		return false
+	}
+	pending := func(side drift.Side) bool { return r.Oldest[side] != 0 && r.Oldest[side] < end }
+	if r.Swept >= end && !pending(drift.Incumbent) && !pending(drift.Candidate) {
+		return true
+	}
+	if all := end + max(settle, 2*r.LagMost); w.Read[drift.Candidate] >= all {
+		c.passed = max(c.passed, end)
+	}
+	return false
+}
