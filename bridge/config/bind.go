@@ -51,6 +51,9 @@ func (l *loader) bind(c *Config, adapters []bridge.Adapter) {
 			}
 		}
 	}
+	for i, x := range c.Comparisons {
+		l.bindComparison(fmt.Sprintf("comparisons[%d]", i), c, x, systems, names)
+	}
 }
 
 // system gives what the endpoint's system was made into; nil if there is a

@@ -29,8 +29,8 @@ func (l *loader) check(c *Config) {
 	if len(c.Systems) == 0 && !l.failedWithin("systems") {
 		l.failAt("systems", "there are none; a bridge needs the systems that it connects")
 	}
-	if len(c.Relays) == 0 && !l.failedWithin("relays") {
-		l.failAt("relays", "there are none; a bridge needs at least one")
+	if len(c.Relays)+len(c.Comparisons) == 0 && !l.failedWithin("relays") && !l.failedWithin("comparisons") {
+		l.failAt("relays", "there are none, and no comparisons; a bridge needs at least one of them")
 	}
 	systems := map[string]int{}
 	for i, s := range c.Systems {
@@ -56,6 +56,7 @@ func (l *loader) check(c *Config) {
 			l.checkReverse(at, c, r)
 		}
 	}
+	l.checkComparisons(c)
 }
 
 // checkReverse looks whether the relay is the way back of the one that it names.
@@ -168,12 +169,17 @@ func (l *loader) failIdentify(at string, err error) {
 
 func (l *loader) checkLimits(at string, m *Limits) {
 	for name, v := range map[string]int64{"debt": int64(m.Debt), "bytes": int64(m.Bytes), "window": int64(m.Window), "batch": int64(m.Batch), "parked": int64(m.Parked)} {
-		if n := l.places[at+"."+name]; n != nil && v < 1 && n.ShortTag() != "!!null" && !l.failedWithin(at+"."+name) {
-			l.failAt(at+"."+name, "want at least 1")
-		}
+		l.checkAtLeastOne(at+"."+name, v)
 	}
 	if m.Backoff > 0 && m.BackoffMax > 0 && m.BackoffMax < m.Backoff {
 		l.failAt(at+".backoff_max", "%s is less than backoff, which is %s", m.BackoffMax, m.Backoff)
+	}
+}
+
+// checkAtLeastOne reports a number that is there and is too small.
+func (l *loader) checkAtLeastOne(path string, v int64) {
+	if n := l.places[path]; n != nil && v < 1 && n.ShortTag() != "!!null" && !l.failedWithin(path) {
+		l.failAt(path, "want at least 1")
 	}
 }
 

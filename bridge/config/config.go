@@ -19,6 +19,8 @@ type Config struct {
 	Log     Log       `yaml:"log"`
 	Systems []*System `yaml:"systems"`
 	Relays  []*Relay  `yaml:"relays"`
+	// Comparisons run beside the relays, and by themselves.
+	Comparisons []*Comparison `yaml:"comparisons"`
 
 	loader *loader
 }

@@ -65,6 +65,7 @@ type testSystem struct{ got func(side string, s any) }
 type testEndpoint struct {
 	Stream     string `yaml:"stream"`
 	Replayable bool   `yaml:"replayable"`
+	Start      string `yaml:"start"`
 }
 
 func (s testSystem) Source(id bridge.Identity, settings bridge.Decode) (bridge.SourceOpener, error) {

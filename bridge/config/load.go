@@ -23,6 +23,12 @@ type Options struct {
 	Adapters []bridge.Adapter
 	// Flags may hold the flags that AddFlags adds; nil is none.
 	Flags *pflag.FlagSet
+	// Suffix goes into the names of comparisons' readers at the brokers, so that they are
+	// not those of a bridge that runs the same comparisons.
+	Suffix string
+	// From is where comparisons begin, as in start, whatever their blocks say; empty
+	// leaves it to these.
+	From string
 	// Environment gives what ${env:NAME} stands for; nil is that of the process.
 	Environment func(name string) (value string, is bool)
 }
@@ -51,6 +57,7 @@ func Parse(path string, data []byte, o Options) (*Config, error) {
 	if o.Environment != nil {
 		l.environment = o.Environment
 	}
+	l.suffix, l.from = o.Suffix, o.From
 	if len(data) > largestFile {
 		l.fail(nil, "", "the file is larger than %d octets", largestFile)
 		return nil, l.errs

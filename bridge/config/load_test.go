@@ -280,3 +280,35 @@ func TestListenAddress(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A comparison takes over what it leaves to its relay, and begins with what comes from
+// now on unless it says otherwise itself.
+func TestComparisons(t *testing.T) {
+	got := map[string]any{}
+	c, err := Load("testdata/good/comparisons.yaml", options(func(side string, s any) { got[side] = s }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for side, want := range map[string]testEndpoint{
+		"source x/delivery-incumbent":  {Stream: "S", Start: "now"},
+		"source x/delivery-candidate":  {Stream: "T", Start: "now"},
+		"source x/own-words-incumbent": {Stream: "S", Start: "first"},
+		"source x/own-words-candidate": {Stream: "T", Start: "2026-01-01T00:00:00Z"},
+		"source x/alone-incumbent":     {Start: "now"},
+		"source x/forth":               {Stream: "S", Start: "first"},
+	} {
+		if e, ok := got[side].(*testEndpoint); !ok || *e != want {
+			t.Errorf("%s: %+v, want %+v", side, got[side], want)
+		}
+	}
+	forth := c.Relay("forth")
+	if x := c.Comparison("delivery"); x.Of != forth || x.Key != forth.Key || x.ID != forth.ID || x.Sources[0] == nil || x.Sources[1] == nil {
+		t.Errorf("%+v", x)
+	}
+	if x := c.Comparison("own-words"); x.Key.From != "shard" || x.ID != forth.ID || x.Evidence.Flight != 16<<20 || x.Grace != 10*time.Second {
+		t.Errorf("%+v", x)
+	}
+	if !c.Knows("forth") || !c.Knows("alone-candidate") || c.Knows("alone") || c.Comparison("none") != nil {
+		t.Error("who is known at the brokers")
+	}
+}

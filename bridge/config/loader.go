@@ -18,8 +18,10 @@ type loader struct {
 	// aliases is refused and not expanded.
 	nodes *int
 	// places are the values of mappings and lists, by path.
-	places      map[string]*yaml.Node
-	environment func(name string) (string, bool)
+	places map[string]*yaml.Node
+	// Of comparisons, as Options has them.
+	suffix, from string
+	environment  func(name string) (string, bool)
 	*notes
 }
 

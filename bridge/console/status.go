@@ -14,8 +14,9 @@ type Status struct {
 	Started time.Time `json:"started"`
 	At      time.Time `json:"at"`
 	// Ready says that every relay makes progress or has nothing to do.
-	Ready  bool    `json:"ready"`
-	Relays []Relay `json:"relays"`
+	Ready       bool         `json:"ready"`
+	Relays      []Relay      `json:"relays"`
+	Comparisons []Comparison `json:"comparisons,omitempty"`
 }
 
 // A Relay is one relay of a Status.

@@ -12,12 +12,20 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge/telemetry"
 )
 
-// WriteText writes a line for each relay, in the order of the configuration. It
-// ends with the state and why the relay is in it.
+// WriteText writes a line for each relay, and then for each comparison, in the order of
+// the configuration. It ends with the state and why the relay is in it.
 func WriteText(w io.Writer, s *Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for i := range s.Relays {
 		if _, err := fmt.Fprintln(t, line(&s.Relays[i], s.At)); err != nil {
+			return err
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i := range s.Comparisons {
+		if _, err := fmt.Fprintln(t, comparisonLine(&s.Comparisons[i], s.At)); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,9 @@ type Engine struct {
 	options Options
 	log     *slog.Logger
 	relays  []*running
-	started time.Time
+	// comparisons run beside the relays.
+	comparisons []*Comparing
+	started     time.Time
 }
 
 // New makes everything out of a checked configuration and starts nothing. It
@@ -70,12 +72,25 @@ func New(c *config.Config, o Options) (*Engine, error) {
 		}
 		e.relays = append(e.relays, x)
 	}
-	return e, nil
+	var err error
+	e.comparisons, err = comparisons(c, o, e.passed)
+	return e, err
+}
+
+// passed gives the proof of a relay's work; nil if there is no such relay.
+func (e *Engine) passed(of *config.Relay) func() time.Time {
+	for _, r := range e.relays {
+		if r.config == of {
+			r.passing = &passing{}
+			return r.passing.passed
+		}
+	}
+	return nil
 }
 
 // Run runs until ctx ends and what is in flight is drained, or until no relay is
-// left. Its error is the first cause that stopped a relay, or why the console
-// could not begin.
+// left, or, where there are none, no comparison. Its error is the first cause that
+// stopped one of them, or why the console could not begin.
 func (e *Engine) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -88,7 +103,16 @@ func (e *Engine) Run(ctx context.Context) error {
 		sync.Once
 		cause error
 	}
-	var wg sync.WaitGroup
+	comparing, end := context.WithCancel(ctx)
+	defer end()
+	var wg, beside sync.WaitGroup
+	for _, p := range e.comparisons {
+		beside.Go(func() {
+			if err := p.run(comparing); err != nil {
+				first.Do(func() { first.cause = err })
+			}
+		})
+	}
 	for _, r := range e.relays {
 		wg.Go(func() {
 			if err := r.run(ctx, e.log); err != nil {
@@ -97,6 +121,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	if len(e.relays) > 0 { // nothing moves any more
+		end()
+	}
+	beside.Wait()
 	stop() // the console shows the drain to its end
 	return errors.Join(first.cause, <-served)
 }
@@ -120,7 +148,7 @@ func (e *Engine) serve(ctx context.Context) (<-chan error, error) {
 	if e.options.Listening != nil {
 		e.options.Listening(l.Addr())
 	}
-	registry := telemetry.NewRegistry(e.options.Build, e.Readings)
+	registry := telemetry.NewRegistry(e.options.Build, e.Readings, e.Comparisons)
 	h := console.Handler(console.Options{Status: e.Status, Look: e.Look, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{})})
 	go func() {
 		err := console.Serve(ctx, l, h)
@@ -152,6 +180,15 @@ func (e *Engine) Readings() []telemetry.Reading {
 	return out
 }
 
+// Comparisons gives one reading of each comparison, in the order of the configuration.
+func (e *Engine) Comparisons() []telemetry.Comparison {
+	out := make([]telemetry.Comparison, len(e.comparisons))
+	for i, p := range e.comparisons {
+		out[i] = p.Reading()
+	}
+	return out
+}
+
 // Status gives the bridge at this moment.
 func (e *Engine) Status() *console.Status {
 	s := &console.Status{Bridge: e.config.Name, Version: e.options.Build.Version, Started: e.started, At: time.Now(), Ready: true}
@@ -159,6 +196,10 @@ func (e *Engine) Status() *console.Status {
 	for i := range readings {
 		s.Relays = append(s.Relays, console.Summarise(&readings[i]))
 		s.Ready = s.Ready && readings[i].Ready()
+	}
+	comparisons := e.Comparisons()
+	for i := range comparisons {
+		s.Comparisons = append(s.Comparisons, console.Compare(&comparisons[i]))
 	}
 	return s
 }

@@ -42,6 +42,7 @@ type oddSettings struct {
 	Unordered bool   `yaml:"unordered"`
 	Fleeting  bool   `yaml:"fleeting"`
 	Slack     int    `yaml:"slack"`
+	Start     string `yaml:"start"`
 }
 
 func (s oddSystem) Source(id bridge.Identity, settings bridge.Decode) (bridge.SourceOpener, error) {

@@ -115,7 +115,7 @@ func inOrder(c *config.Config, relay string) []*config.System {
 	return systems
 }
 
-// orphans are the holdings of relays that the configuration does not have.
+// orphans are the holdings of relays and comparisons that the configuration does not have.
 func orphans(ctx context.Context, c *config.Config) (out []RelayFinding) {
 	all, err := Holdings(ctx, c)
 	if err != nil {
@@ -124,10 +124,10 @@ func orphans(ctx context.Context, c *config.Config) (out []RelayFinding) {
 		}})
 	}
 	for _, h := range all {
-		if h.Relay != "" && c.Relay(h.Relay) == nil {
+		if h.Relay != "" && !c.Knows(h.Relay) {
 			out = append(out, RelayFinding{h.Relay, "at " + h.System, false, bridge.Finding{
-				Level: bridge.Warn, Subject: h.Kind + " " + h.Name, Text: "belongs to a relay that the configuration does not have: " + h.Text,
-				Hint: "If the relay is not to come back, crossfade remove " + h.Relay + " removes what is left of it.",
+				Level: bridge.Warn, Subject: h.Kind + " " + h.Name, Text: "belongs to a relay or comparison that the configuration does not have: " + h.Text,
+				Hint: "If it is not to come back, crossfade remove " + h.Relay + " removes what is left of it.",
 			}})
 		}
 	}

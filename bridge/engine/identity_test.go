@@ -112,7 +112,7 @@ func TestWhatABridgeMadeIsListedAndRemoved(t *testing.T) {
 		t.Fatalf("%v of %v", mine, all)
 	}
 	one := b.again(oneRelay)
-	f, ok := find(engine.Check(t.Context(), one.config), "belongs to a relay that the configuration does not have")
+	f, ok := find(engine.Check(t.Context(), one.config), "belongs to a relay or comparison that the configuration does not have")
 	if !ok || f.Level != bridge.Warn || f.Relay != "other" || !strings.Contains(f.Hint, "crossfade remove other") {
 		t.Errorf("found %+v", f)
 	}

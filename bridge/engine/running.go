@@ -27,6 +27,7 @@ type running struct {
 	mu       sync.Mutex // guards what follows; not held across I/O
 	session  bridge.Source
 	progress telemetry.Progress
+	passing  *passing // of a relay whose work is compared
 }
 
 // assemble makes a relay out of its configuration.
@@ -167,6 +168,9 @@ func (r *running) look(ctx context.Context) {
 		cancel()
 	}
 	s := r.relay.Snapshot()
+	if r.passing != nil && ctx.Err() == nil {
+		r.passing.look(ctx, session, func() relay.Snapshot { return r.relay.Snapshot() })
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress.Answers = r.progress.Answers || asked

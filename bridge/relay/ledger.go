@@ -288,13 +288,19 @@ func (l *ledger) ahead(span int) int {
 	if room := span - int(l.seq-l.first); room > span/2 {
 		return room
 	}
-	l.first = min(l.seq, l.acksFrom, l.acking)
+	l.first = min(l.through(), l.acksFrom, l.acking)
+	return span - int(l.seq-l.first)
+}
+
+// through is the oldest seq that is not settled.
+func (l *ledger) through() uint64 {
+	first := l.seq
 	for _, tr := range l.trackers {
 		if v, ok := tr.Oldest(); ok {
-			l.first = min(l.first, v.seq)
+			first = min(first, v.seq)
 		}
 	}
-	return span - int(l.seq-l.first)
+	return first
 }
 
 // voidAll ends a source session: receipts are void, and what is unsettled goes

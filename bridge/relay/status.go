@@ -44,6 +44,9 @@ type Snapshot struct {
 	// OldestUnsettled is the source's time (or that of receipt) of the oldest
 	// message that is received and not acknowledgeable; zero if there is none.
 	OldestUnsettled time.Time
+	// Entered is how many messages have come since the start, those sent again included, and
+	// Through up to how many of them, in the order in which they came, all are settled.
+	Entered, Through uint64
 	// LastPlaced is when the candidate last confirmed something.
 	LastPlaced time.Time
 	// Debt is how many messages the source may deliver again; DebtLimit its bound.
@@ -117,7 +120,7 @@ func (r *Relay) Snapshot() Snapshot {
 	defer r.mu.Unlock()
 	l := &r.ledger
 	s := Snapshot{
-		Counts: l.counts, OldestUnsettled: l.oldest(), LastPlaced: l.lastPlaced,
+		Counts: l.counts, OldestUnsettled: l.oldest(), Entered: l.seq, Through: l.through(), LastPlaced: l.lastPlaced,
 		Debt: l.debt, DebtLimit: r.debtLimit, Bytes: l.bytes, Retries: l.retries, Reconnects: l.reconnects,
 	}
 	s.ParkedNow, s.ParkedSince, s.HeldKeys, s.Retrying = r.lot.waiting, r.lot.oldest, len(r.lot.holds), r.lot.reserve > 0

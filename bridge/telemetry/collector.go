@@ -9,10 +9,10 @@ import (
 type Build struct{ Version, Revision, Go string }
 
 // NewRegistry gives a registry of its own with the bridge's metrics and those of
-// the process and of Go. readings is called once for each scrape, so all figures
-// of a relay are of one moment; it has to be safe for concurrent use.
-func NewRegistry(b Build, readings func() []Reading) *prometheus.Registry {
-	c := &collector{build: b, readings: readings}
+// the process and of Go. readings and comparisons are called once for each scrape, so
+// all figures of a relay are of one moment; they have to be safe for concurrent use.
+func NewRegistry(b Build, readings func() []Reading, comparisons func() []Comparison) *prometheus.Registry {
+	c := &collector{build: b, readings: readings, comparisons: comparisons}
 	for _, m := range Metrics {
 		c.descs = append(c.descs, prometheus.NewDesc(m.Name, m.Help, m.Labels, nil))
 	}
@@ -22,9 +22,10 @@ func NewRegistry(b Build, readings func() []Reading) *prometheus.Registry {
 }
 
 type collector struct {
-	build    Build
-	readings func() []Reading
-	descs    []*prometheus.Desc // of Metrics, in its order
+	build       Build
+	readings    func() []Reading
+	comparisons func() []Comparison
+	descs       []*prometheus.Desc // of Metrics, in its order
 }
 
 // Describe implements prometheus.Collector.
@@ -36,9 +37,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	readings := c.readings()
+	readings, comparisons := c.readings(), c.comparisons()
 	for i, m := range Metrics {
-		if m.each == nil {
+		if m.each == nil && m.compared == nil {
 			ch <- prometheus.MustNewConstMetric(c.descs[i], prometheus.GaugeValue, 1, c.build.Version, c.build.Revision, c.build.Go)
 			continue
 		}
@@ -46,7 +47,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if m.Type == Counter {
 			t = prometheus.CounterValue
 		}
+		for j := range comparisons {
+			if m.compared == nil {
+				break
+			}
+			m.compared(&comparisons[j], func(v float64, labels ...string) {
+				ch <- prometheus.MustNewConstMetric(c.descs[i], t, v, append([]string{comparisons[j].Name}, labels...)...)
+			})
+		}
 		for j := range readings {
+			if m.each == nil {
+				break
+			}
 			m.each(&readings[j], func(v float64, labels ...string) {
 				ch <- prometheus.MustNewConstMetric(c.descs[i], t, v, append([]string{readings[j].Relay}, labels...)...)
 			})

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"time"
 
 	"github.com/crossfade-mq/crossfade/bridge/relay"
@@ -26,6 +27,8 @@ type Metric struct {
 
 	// each calls emit with the values of one relay, and the labels behind "relay".
 	each func(r *Reading, emit func(value float64, labels ...string))
+	// compared does so with a comparison, and the labels behind "comparison".
+	compared func(c *Comparison, emit func(value float64, labels ...string))
 }
 
 // States are all the words that a relay's state may be.
@@ -42,7 +45,9 @@ const (
 )
 
 // Metrics are all metrics of the bridge, in the order of the documents.
-var Metrics = []Metric{
+var Metrics = slices.Concat(relayMetrics, comparisonMetrics)
+
+var relayMetrics = []Metric{
 	{Name: "crossfade_build_info", Type: Gauge, Labels: []string{"version", "revision", "go"},
 		Help: "Always 1; the labels say which build runs."},
 	info("crossfade_relay_info", []string{"from", "from_kind", "to", "to_kind"},

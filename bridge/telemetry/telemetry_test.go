@@ -3,6 +3,7 @@ package telemetry
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/compare"
+	"github.com/crossfade-mq/crossfade/bridge/drift"
 	"github.com/crossfade-mq/crossfade/bridge/relay"
 )
 
@@ -238,7 +241,10 @@ func TestMetrics(t *testing.T) {
 	}
 	r.Missing.KeyMissing, r.Missing.IDMissing = 14, 15
 	calls := 0
-	reg := NewRegistry(Build{"1", "abc", "go1"}, func() []Reading { calls++; return []Reading{r} })
+	x := Comparison{Streams: []Side{{System: "rabbit", Kind: "rabbitmq"}, {System: "nats", Kind: "nats"}}}
+	x.Name, x.Verdict, x.Matched, x.Why, x.Lag = "delivery", compare.Drift, 40, "never a label", 250*time.Millisecond
+	x.Drift[drift.Missing], x.Pending = 3, [2]uint64{5, 6}
+	reg := NewRegistry(Build{"1", "abc", "go1"}, func() []Reading { calls++; return []Reading{r} }, func() []Comparison { return []Comparison{x} })
 	const want = `
 # HELP crossfade_relay_lag_bound 1 if the lag in "messages" or "seconds" is a bound and not exact.
 # TYPE crossfade_relay_lag_bound gauge
@@ -270,7 +276,7 @@ crossfade_relay_placed_total{relay="telemetry"} 7
 				if strings.Contains(l.GetValue(), "never") {
 					t.Errorf("%s has a reason in label %s", name, l.GetName())
 				}
-				if l.GetName() == "state" {
+				if slices.Contains([]string{"state", "kind", "side", "verdict", "percentile"}, l.GetName()) {
 					name += "." + l.GetValue()
 				}
 			}
@@ -280,7 +286,10 @@ crossfade_relay_placed_total{relay="telemetry"} 7
 	for name, want := range map[string]float64{
 		"crossfade_build_info": 1, "crossfade_relay_info": 1, "crossfade_relay_debt_messages": 9, "crossfade_relay_retries_total": 12,
 		"crossfade_relay_key_missing_total": 14, "crossfade_relay_state.waiting": 1, "crossfade_relay_state.running": 0,
-		"crossfade_relay_ready": 1, "crossfade_relay_backlog_bytes": 300, "crossfade_relay_last_placed_timestamp_seconds": 1_800_000_000,
+		"crossfade_comparison_info": 1, "crossfade_comparison_matched_total": 40, "crossfade_comparison_drift_total.missing": 3, "crossfade_comparison_drift_total.extra": 0,
+		"crossfade_comparison_pending_messages.candidate": 6, "crossfade_comparison_verdict.drift": 1, "crossfade_comparison_verdict.match": 0,
+		"crossfade_comparison_lag_seconds.50": 0.25,
+		"crossfade_relay_ready":               1, "crossfade_relay_backlog_bytes": 300, "crossfade_relay_last_placed_timestamp_seconds": 1_800_000_000,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s = %v (%t), want %v", name, v, ok, want)
