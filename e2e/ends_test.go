@@ -29,6 +29,9 @@ type outlet struct {
 	subject func(key string) string
 	reader  ledger.Reader
 	repeats bool
+	// tap reads it as a comparison does, without taking anything away; empty where nothing
+	// can.
+	tap string
 }
 
 // route relays from one end to another, of the same kind too. All routes of a
@@ -44,7 +47,7 @@ func (s *scene) route(from, to string) *scene {
 func (s *scene) addRelay(name string, in intake, out outlet) {
 	s.relays = append(s.relays, &relay{
 		name: name, from: in.block, to: out.block, more: in.more,
-		book: &ledger.Book{Subject: out.subject, Losses: in.losses}, reader: out.reader, repeats: out.repeats,
+		book: &ledger.Book{Subject: out.subject, Losses: in.losses}, reader: out.reader, repeats: out.repeats, tap: out.tap,
 	})
 }
 
@@ -121,6 +124,7 @@ func (s *scene) toStream(name string, duplicates time.Duration, at func(string) 
 		block:   fmt.Sprintf("{system: jet, stream: %s, subject: %q}", name, name+".{address}"),
 		subject: func(key string) string { return name + "." + at(key) },
 		reader:  &ledger.NATSReader{URL: s.nats, Stream: name},
+		tap:     fmt.Sprintf("{system: jet, stream: %s}", name),
 	}
 }
 
@@ -136,6 +140,7 @@ func (s *scene) toQueue(name, kind string) outlet {
 	}
 	if kind == stream {
 		out.block = fmt.Sprintf("{system: rabbit, stream: %s}", name)
+		out.tap = out.block
 	}
 	return out
 }
@@ -167,6 +172,7 @@ func (s *scene) toTopic(name string) outlet {
 		block:   fmt.Sprintf("{system: kafka, topic: %s}", name),
 		subject: ledger.KafkaPlace(name, partitions),
 		reader:  &ledger.KafkaReader{URL: s.kafka, Topic: name},
+		tap:     fmt.Sprintf("{system: kafka, topics: [%s]}", name),
 	}
 }
 

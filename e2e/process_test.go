@@ -96,6 +96,8 @@ func (p *process) peakMemory() (int, error) {
 type status struct {
 	Ready  bool          `json:"ready"`
 	Relays []relayStatus `json:"relays"`
+
+	Comparisons []comparisonStatus `json:"comparisons"`
 }
 
 type relayStatus struct {

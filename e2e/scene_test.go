@@ -62,6 +62,8 @@ type scene struct {
 	planted bool
 	// expectParked says that messages outside the plan are parked.
 	expectParked bool
+	// compared are the comparisons of the configuration, each as its lines.
+	compared []string
 }
 
 // A relay is one of the configuration, with its candidate as the ledger sees it.
@@ -69,6 +71,7 @@ type relay struct {
 	name     string
 	from, to string // blocks of the configuration
 	more     string // further lines of the relay
+	tap      string // the block by which its candidate is compared; empty where it cannot be
 	book     *ledger.Book
 	reader   ledger.Reader
 	// repeats says that the candidate cannot be read back, so that what was on
@@ -180,6 +183,12 @@ func (s *scene) write() {
 		if r.more != "" {
 			fmt.Fprintf(&b, "    %s\n", r.more)
 		}
+	}
+	for i, c := range s.compared {
+		if i == 0 {
+			b.WriteString("comparisons:\n")
+		}
+		b.WriteString(c)
 	}
 	if err := os.WriteFile(s.config, []byte(b.String()), 0o600); err != nil {
 		s.t.Fatal(err)

@@ -12,14 +12,17 @@ func newDemo() *cobra.Command {
 	var level string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See a live migration: two NATS servers, a producer, a relay and an independent reader, all in this process",
+		Short: "See a live migration: NATS servers, a producer, relays, a healthy and a faulty candidate and their comparison, all in this process",
 		Long: `See a live migration on this machine, with everything in this process: an incumbent
 and a candidate NATS server with JetStream on disk in a temporary folder, a bursty
 producer of telemetry, a relay between them, and a reader of the candidate that
-counts losses, duplicates and reorderings by itself.
+counts losses, duplicates and reorderings by itself. A second candidate stands behind
+something that loses, repeats, reorders and alters messages on purpose. Both are
+compared with the incumbent, message by message.
 
 It runs until a signal, or for --for, and then prints a summary. The exit code is
-0 only if nothing was lost, duplicated or reordered.
+0 only if nothing was lost, duplicated or reordered on the way to the first candidate,
+its comparison found nothing, and that of the second found just what was done.
 
 ` + exitHelp,
 		Args: cobra.NoArgs,

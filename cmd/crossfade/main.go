@@ -91,6 +91,6 @@ key's messages in order and every message's ID, and resumes after any crash.
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(), newCheck(), newPlan(), newInit(), newStatus(), newParked(), newPause(), newResume(), newRemove(), newConfig(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newPlan(), newInit(), newStatus(), newCompare(), newReplay(), newParked(), newPause(), newResume(), newRemove(), newConfig(), newDemo(), newVersion())
 	return root
 }

@@ -66,6 +66,8 @@ func (o *Options) setDefaults() {
 const (
 	incumbentStream = "TELEMETRY"
 	candidateStream = "TELEMETRY_NEXT"
+	relayedStream   = "TELEMETRY_RELAYED"
+	spoiledStream   = "TELEMETRY_SPOILED"
 )
 
 // restartAfter is the least duration of a run in which the candidate is
@@ -78,11 +80,20 @@ http: {listen: %q}
 systems:
   - {name: incumbent, kind: nats, url: %q}
   - {name: candidate, kind: nats, url: %q}
+  - {name: relayed, kind: nats, url: %q}
+  - {name: spoiled, kind: nats, url: %q}
 relays:
   - name: telemetry
     from: {system: incumbent, stream: ` + incumbentStream + `}
     to: {system: candidate, stream: ` + candidateStream + `, subject: "{subject}"}
     key: {from: subject}
+  - name: telemetry-spoiled
+    from: {system: incumbent, stream: ` + incumbentStream + `}
+    to: {system: relayed, stream: ` + relayedStream + `, subject: "{subject}"}
+    key: {from: subject}
+comparisons:
+  - {name: healthy, relay: telemetry, candidate: {system: candidate, stream: ` + candidateStream + `}}
+  - {name: faulty, relay: telemetry-spoiled, candidate: {system: spoiled, stream: ` + spoiledStream + `}, grace: 2s}
 `
 
 // Run plays the demo until ctx ends or Options.For has passed, and prints a
@@ -97,14 +108,16 @@ func Run(ctx context.Context, out io.Writer, o Options) error {
 	defer func() { _ = os.RemoveAll(dir) }() // what is left behind is in the system's temporary folder
 	d := &demo{
 		options: o, out: out, line: &line{out: out, inPlace: o.Terminal},
-		incumbent: newServer("incumbent", dir), candidate: newServer("candidate", dir),
+		incumbent: newServer("incumbent", dir), candidate: newServer("candidate", dir), relayed: newServer("relayed", dir), spoiled: newServer("spoiled", dir),
+		spoiler:  newSpoiler(),
 		producer: newProducer(o.Metrics, o.Rate, o.Seed), reader: newReader(o.Metrics),
 	}
 	if o.see != nil {
 		d.reader.take = func(b []byte, at time.Time) { o.see(b, func(b []byte, _ time.Time) { d.reader.see(b, at) }) }
 	}
-	defer d.incumbent.stop()
-	defer d.candidate.stop()
+	for _, s := range d.servers() {
+		defer s.stop()
+	}
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -117,14 +130,18 @@ type demo struct {
 	out                  io.Writer
 	line                 *line
 	incumbent, candidate *server
+	relayed, spoiled     *server // before and behind the spoiler
+	spoiler              *spoiler
 	producer             *producer
 	reader               *reader
 	engine               *engine.Engine
 }
 
+func (d *demo) servers() []*server { return []*server{d.incumbent, d.candidate, d.relayed, d.spoiled} }
+
 // prepare starts the servers, makes the streams and composes the bridge.
 func (d *demo) prepare(ctx context.Context) error {
-	for s, stream := range map[*server]string{d.incumbent: incumbentStream, d.candidate: candidateStream} {
+	for s, stream := range map[*server]string{d.incumbent: incumbentStream, d.candidate: candidateStream, d.relayed: relayedStream, d.spoiled: spoiledStream} {
 		if err := s.start(); err != nil {
 			return err
 		}
@@ -132,7 +149,7 @@ func (d *demo) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	text := fmt.Sprintf(configuration, d.options.Listen, d.incumbent.url(), d.candidate.url())
+	text := fmt.Sprintf(configuration, d.options.Listen, d.incumbent.url(), d.candidate.url(), d.relayed.url(), d.spoiled.url())
 	c, err := config.Parse("demo.yaml", []byte(text), config.Options{Adapters: []bridge.Adapter{natsadapter.Adapter()}})
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -142,7 +159,7 @@ func (d *demo) prepare(ctx context.Context) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	_, err = fmt.Fprintf(d.out, "%s\n%d metrics, about %d samples a second, seed %d. Console: %s. Ctrl-C ends it.\n\n",
-		"crossfade demo: two NATS servers in this process, a relay between them, and a reader that knows nothing of it.",
+		"crossfade demo: NATS servers in this process; a relay to a candidate, and a reader there that knows nothing of it;\nanother to a candidate that does wrong on purpose; and both compared with the incumbent, message by message.",
 		d.options.Metrics, d.options.Rate, d.options.Seed, d.options.Listen)
 	return err
 }
@@ -179,6 +196,11 @@ func (d *demo) play(ctx context.Context) error {
 			stop(err)
 		}
 	})
+	wg.Go(func() {
+		if err := d.spoiler.run(background, d.relayed.url(), d.spoiled.url()); err != nil {
+			stop(err)
+		}
+	})
 	wg.Go(func() { d.show(background) })
 
 	producing, halt := context.WithCancel(ctx)
@@ -190,7 +212,14 @@ func (d *demo) play(ctx context.Context) error {
 		defer cancel()
 		wg.Go(func() { d.restart(producing) })
 	}
+	quiet := context.AfterFunc(producing, d.spoiler.stop)
+	if d.options.For > goodEnd {
+		timer := time.AfterFunc(d.options.For-goodEnd, d.spoiler.stop)
+		defer timer.Stop()
+	}
 	err := d.producer.run(producing, d.incumbent.url())
+	quiet()
+	d.spoiler.stop()
 	if err == nil {
 		d.settle(background)
 	}
@@ -223,16 +252,21 @@ func (d *demo) restart(ctx context.Context) {
 	d.line.event("the candidate is back")
 }
 
-// settle waits until the reader has seen everything, or nothing more comes.
+// goodEnd is how long before the end nothing is done wrong any more, so that later messages
+// show it.
+const goodEnd = 2 * time.Second
+
+// settle waits until the reader has seen everything and all is compared, or nothing more
+// comes.
 func (d *demo) settle(ctx context.Context) {
 	seen, since := uint64(0), time.Now()
 	for ctx.Err() == nil && time.Since(since) < d.options.patience {
-		v := d.verdict()
-		if v.Lost == 0 {
+		v, compared := d.verdict(), d.compared()
+		if v.Lost == 0 && compared.done {
 			return
 		}
-		if v.Read != seen {
-			seen, since = v.Read, time.Now()
+		if now := v.Read + compared.judged; now != seen {
+			seen, since = now, time.Now()
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
@@ -263,6 +297,9 @@ the bridge  %9d   received = %d placed + %d suppressed + %d parked + %d expired 
 	if !v.Clean() {
 		return errUnclean
 	}
-	_, err = fmt.Fprintln(d.out, "\nEverything arrived once and in order.")
-	return err
+	if _, err = fmt.Fprintln(d.out, "\nEverything arrived once and in order."); err != nil {
+		return err
+	}
+	found := d.compared()
+	return found.write(d.out)
 }

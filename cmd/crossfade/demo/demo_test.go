@@ -15,10 +15,12 @@ func quick(t *testing.T) Options {
 
 func TestDemoMovesEverythingOnceAndInOrder(t *testing.T) {
 	var out strings.Builder
-	if err := Run(t.Context(), &out, quick(t)); err != nil {
+	o := quick(t)
+	o.For = 5 * time.Second // so that something is done wrong
+	if err := Run(t.Context(), &out, o); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{"msg/s", "lag", "lost                0", "Everything arrived once and in order."} {
+	for _, want := range []string{"msg/s", "lag", "lost                0", "Everything arrived once and in order.", "healthy candidate", "no drift: with 99 % confidence", "missing                  1 of 1 planted"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}

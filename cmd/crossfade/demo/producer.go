@@ -100,6 +100,9 @@ func (p *producer) burst() int {
 	}
 }
 
+// unitHeader is what every sample carries beside its body.
+const unitHeader = "Unit"
+
 func (p *producer) publish(js jetstream.JetStream, s sample) (jetstream.PubAckFuture, error) {
 	body, err := json.Marshal(s)
 	if err != nil {
@@ -107,6 +110,7 @@ func (p *producer) publish(js jetstream.JetStream, s sample) (jetstream.PubAckFu
 	}
 	msg := nats.NewMsg(subject(s.Metric))
 	msg.Data = body
+	msg.Header.Set(unitHeader, "percent")
 	f, err := js.PublishMsgAsync(msg, jetstream.WithMsgID(fmt.Sprintf("m%d-%d", s.Metric, s.Seq)))
 	if err != nil {
 		return nil, fmt.Errorf("demo: producer: %w", err)

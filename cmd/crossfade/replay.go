@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crossfade-mq/crossfade/bridge/bundle"
+)
+
+func newReplay() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay BUNDLE",
+		Short: "Come to the same verdict from a difference's bundle, without either system",
+		Long: `Read the bundle that a difference has left, compare its messages anew, as they were
+read and when, and say whether the same is found. Neither system is needed.
+
+Exit codes:
+  0  the same is found
+  1  something else is found, or nothing
+  2  wrong usage, or the file is no bundle`,
+		Args: cobra.ExactArgs(1),
+	}
+	history := cmd.Flags().Bool("history", false, "print the messages of the key too, as they were read")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		b, err := bundle.Read(args[0])
+		if err != nil {
+			return err
+		}
+		v, err := bundle.Replay(b)
+		if err != nil {
+			return err
+		}
+		if err := writeBundle(cmd.OutOrStdout(), b, *history); err != nil {
+			return failure{err}
+		}
+		if !v.Same {
+			return failure{fmt.Errorf("the replay finds %v%s, and the bundle says %s: this is a mistake of crossfade; please report it, with the bundle", v.Kinds, v.Found, b.Kind)}
+		}
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nreplayed: %s, as then\n", b.Kind); err != nil {
+			return failure{err}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func writeBundle(w io.Writer, b *bundle.Bundle, history bool) error {
+	var errs []error
+	line := func(format string, args ...any) {
+		_, err := fmt.Fprintf(w, format+"\n", args...)
+		errs = append(errs, err)
+	}
+	line("%s of key %s, id %s", b.Kind, b.Key, b.ID)
+	line("comparison %s, found %s", b.Comparison, b.At.Format("2006-01-02 15:04:05.000 MST"))
+	for _, l := range b.Lines {
+		line("  %s", l)
+	}
+	for _, s := range []struct {
+		name string
+		side *bundle.Side
+	}{{"incumbent", &b.Incumbent}, {"candidate", &b.Candidate}} {
+		line("\n%s  %s: %s", s.name, s.side.System, s.side.What)
+		if s.side.Frame == nil {
+			line("  has no such message")
+			continue
+		}
+		frame(line, s.side.Frame)
+	}
+	if len(b.Redacted) > 0 {
+		line("\nredacted: %s", strings.Join(b.Redacted, ", "))
+	}
+	if history {
+		line("\nmessages of the key, as they were read:")
+		for i := range b.History {
+			h := &b.History[i]
+			line("  %s  %-9s  %s  %s", h.Read.Format("15:04:05.000"), h.Side, plain(h.Message.ID), plain(h.Text))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func frame(line func(string, ...any), f *bundle.Frame) {
+	line("  read %s, stored at %s", f.Read.Format("15:04:05.000"), f.Stored)
+	for _, h := range f.Message.Headers {
+		line("  header %s = %s", plain(string(h.Name)), plain(string(h.Value)))
+	}
+	line("  %s", plain(f.Text))
+}

@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/e2e/ledger"
+)
+
+// A comparisonStatus is what the stories read of a comparison's.
+type comparisonStatus struct {
+	Name      string            `json:"name"`
+	State     string            `json:"state"`
+	Why       string            `json:"why"`
+	Verdict   string            `json:"verdict"`
+	Incumbent comparedSide      `json:"incumbent"`
+	Candidate comparedSide      `json:"candidate"`
+	Matched   uint64            `json:"matched"`
+	Drift     map[string]uint64 `json:"drift"`
+}
+
+type comparedSide struct {
+	Connected    bool   `json:"connected"`
+	Observed     uint64 `json:"observed"`
+	Pending      uint64 `json:"pending"`
+	Incomparable uint64 `json:"incomparable"`
+}
+
+func (c *comparisonStatus) drifts() (n uint64) {
+	for _, k := range c.Drift {
+		n += k
+	}
+	return n
+}
+
+// compare has every relay's work compared, whose candidate can be read.
+func (s *scene) compare() *scene {
+	s.t.Helper()
+	for _, r := range s.relays {
+		if r.tap != "" {
+			s.compared = append(s.compared, fmt.Sprintf("  - {name: compare-%s, relay: %s, candidate: %s}\n", r.name, r.name, r.tap))
+		}
+	}
+	if len(s.compared) == 0 {
+		s.t.Fatal("nothing of the scene can be compared")
+	}
+	return s
+}
+
+// awaitCompared waits until all that was observed is judged, and gives the comparisons.
+func (s *scene) awaitCompared(within time.Duration, least uint64) (all []comparisonStatus) {
+	s.t.Helper()
+	var last []comparisonStatus
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("comparisons: %+v", last)
+		}
+	}()
+	await(s.t, within, "everything compared", func() bool {
+		st, err := s.bridge.status()
+		if err != nil || len(st.Comparisons) != len(s.compared) {
+			return false
+		}
+		last = st.Comparisons
+		for i := range st.Comparisons {
+			if c := &st.Comparisons[i]; c.Incumbent.Pending+c.Candidate.Pending > 0 || c.Matched < least {
+				return false
+			}
+		}
+		return true
+	})
+	return last
+}
+
+// expectNoDrift is the promise about a candidate that is healthy: no drift in any life of
+// the bridge, and nothing that could not be judged.
+func (s *scene) expectNoDrift(all []comparisonStatus) {
+	s.t.Helper()
+	for i := range all {
+		c := &all[i]
+		if c.drifts() > 0 || c.Verdict != "match" || c.Incumbent.Incomparable+c.Candidate.Incomparable > 0 {
+			s.t.Errorf("%s: %+v", c.Name, *c)
+		}
+		s.notes = append(s.notes, fmt.Sprintf("%-24s matched %d since the last start, of %d and %d observed; drift %d", c.Name, c.Matched, c.Incumbent.Observed, c.Candidate.Observed, c.drifts()))
+	}
+	log, err := os.ReadFile(s.bridge.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, "msg=drift") {
+			s.t.Errorf("found, where nothing is: %s", line)
+		}
+	}
+}
+
+// Each healthy candidate is compared with its incumbent while the bridge, comparisons
+// included, is killed again and again: nothing is found.
+func TestHealthyCandidates(t *testing.T) {
+	for i, route := range []struct {
+		from string
+		to   []string
+	}{
+		{quorum, []string{kafka, jetStream, stream}}, {stream, []string{kafka, jetStream, stream}},
+		{kafka, []string{kafka, jetStream, stream}}, {jetStream, []string{kafka, jetStream, stream}},
+	} {
+		for j, g := range generations {
+			if !full && i%len(generations) != j {
+				continue
+			}
+			t.Run(route.from+"/"+g.name, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t, g, route.from+" → "+strings.Join(route.to, ", ")+", compared, the bridge killed")
+				for _, to := range route.to {
+					s.route(route.from, to)
+				}
+				s.compare().sizedLoad([]ledger.Keys{ledger.Zipf10k, ledger.Keys100}[i%2], sized(6000, 300_000), sized(400, 2000)).begin()
+				n := sized(3, 10)
+				for k := range n {
+					s.due(k, n)
+					s.killBridge()
+				}
+				s.enough()
+				s.each(func(r *relay) error { return ledger.Collect(t.Context(), r.book, r.reader, s.patience()) })
+				all := s.awaitCompared(patience, 1)
+				s.finish()
+				s.expectNothingWrong()
+				s.expectNoDrift(all)
+			})
+		}
+	}
+}
