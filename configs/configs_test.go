@@ -181,7 +181,8 @@ func (o options) addFile(t *testing.T, path string) {
 		kinds[s["name"].(string)] = s["kind"].(string)
 		o.addValue(s["kind"].(string), s)
 	}
-	for _, r := range file["relays"].([]any) {
+	relays, _ := file["relays"].([]any)
+	for _, r := range relays {
 		for _, side := range []string{"from", "to"} {
 			block := r.(map[string]any)[side].(map[string]any)
 			o.addValue(kinds[block["system"].(string)]+" "+side, block)

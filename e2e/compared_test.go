@@ -20,6 +20,12 @@ type comparisonStatus struct {
 	Candidate comparedSide      `json:"candidate"`
 	Matched   uint64            `json:"matched"`
 	Drift     map[string]uint64 `json:"drift"`
+	Outcomes  map[string]uint64 `json:"outcomes"`
+	Fields    []struct {
+		Path   string `json:"path"`
+		Blamed bool   `json:"blamed"`
+		Both   uint64 `json:"both"`
+	} `json:"fields"`
 }
 
 type comparedSide struct {

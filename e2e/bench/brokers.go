@@ -82,13 +82,19 @@ func (b *brokers) forget(ctx context.Context, run string) error {
 // openers are the two ends of a relay, made as the configuration makes them.
 func openers(j job) (bridge.SourceOpener, bridge.SinkOpener, error) {
 	id := bridge.Identity{Bridge: j.Bridge, Relay: j.Relay}
-	from, to, _ := strings.Cut(j.Route, "-")
+	from, to := ends(j)
 	source, err := sourceOpener(j, from, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	sink, err := sinkOpener(j, from, to, id)
 	return source, sink, err
+}
+
+// ends are the kinds of a job's ends.
+func ends(j job) (from, to string) {
+	from, to, _ = strings.Cut(j.Route, "-")
+	return from, to
 }
 
 // system is the system at an end of a route.

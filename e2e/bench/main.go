@@ -24,6 +24,7 @@ func contestants() map[string]func(context.Context, job, *watch) error {
 		codecLoop:     codecLoopContestant,
 		crossfade:     crossfadeContestant(nil),
 		crossfadeMany: crossfadeContestant(manyInFlight),
+		compared:      crossfadeCompared,
 		memoryOne:     memoryRelay(1, bridge.SurvivesPrefix),
 		memoryFour:    memoryRelay(4, bridge.SurvivesPrefix),
 		memoryGate:    memoryRelay(1, bridge.SurvivesAny),

@@ -36,6 +36,7 @@ const (
 	codecLoop     = "codec loop"
 	crossfade     = "crossfade"
 	crossfadeMany = "crossfade, many of a key in flight"
+	compared      = "crossfade, its work compared beside it"
 )
 
 var routes = []route{
@@ -53,7 +54,7 @@ var routes = []route{
 	},
 	{
 		name: "kafka-kafka", title: "Kafka → Kafka",
-		from: kafkaPlace, to: kafkaPlace, contestants: []string{loop, codecLoop, crossfade},
+		from: kafkaPlace, to: kafkaPlace, contestants: []string{loop, codecLoop, crossfade, compared},
 	},
 	{
 		name: "quorum-kafka", title: "RabbitMQ quorum → Kafka",
@@ -61,11 +62,11 @@ var routes = []route{
 	},
 	{
 		name: "kafka-jetstream", title: "Kafka → JetStream",
-		from: kafkaPlace, to: targetStream, contestants: []string{loop, crossfade},
+		from: kafkaPlace, to: targetStream, contestants: []string{loop, crossfade, compared},
 	},
 	{
 		name: "jetstream-kafka", title: "JetStream → Kafka",
-		from: sourceStream, to: kafkaPlace, contestants: []string{loop, crossfade},
+		from: sourceStream, to: kafkaPlace, contestants: []string{loop, crossfade, compared},
 	},
 }
 
