@@ -187,6 +187,31 @@ func (b *Bundle) frames() (all []*Frame) {
 	return all
 }
 
+// Messages are those of the key that the bundle has of a side, "incumbent" or "candidate",
+// oldest first.
+func (b *Bundle) Messages(side string) (msgs []*bridge.Message, err error) {
+	frames := b.History
+	for _, f := range []*Frame{b.Incumbent.Frame, b.Candidate.Frame} {
+		if f != nil {
+			frames = with(frames, f)
+		}
+	}
+	for i := range frames {
+		if frames[i].Side != side {
+			continue
+		}
+		m, err := frames[i].Message.Read()
+		if err != nil {
+			return nil, fmt.Errorf("bundle: %w", err)
+		}
+		msgs = append(msgs, &m)
+	}
+	if len(msgs) == 0 {
+		return nil, fmt.Errorf("bundle: it holds no messages of the %s", side)
+	}
+	return msgs, nil
+}
+
 // largest is far above what a bundle takes.
 const largest = 1 << 30
 

@@ -18,12 +18,17 @@ func newReplay() *cobra.Command {
 		Long: `Read the bundle that a difference has left, compare its messages anew, as they were
 read and when, and say whether the same is found. Neither system is needed.
 
+With --to the messages that the bundle has of the key are sent to a scratch target, so
+that a consumer can be shown what came. ` + targetHelp + `
+
 Exit codes:
   0  the same is found
   1  something else is found, or nothing
   2  wrong usage, or the file is no bundle`,
 		Args: cobra.ExactArgs(1),
 	}
+	to := cmd.Flags().String("to", "", "also send the messages of the key to this scratch target, in order")
+	side := cmd.Flags().String("side", "incumbent", "with --to: whose messages, incumbent or candidate")
 	history := cmd.Flags().Bool("history", false, "print the messages of the key too, as they were read")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		b, err := bundle.Read(args[0])
@@ -41,6 +46,16 @@ Exit codes:
 			return failure{fmt.Errorf("the replay finds %v%s, and the bundle says %s: this is a mistake of crossfade; please report it, with the bundle", v.Kinds, v.Found, b.Kind)}
 		}
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nreplayed: %s, as then\n", b.Kind); err != nil {
+			return failure{err}
+		}
+		if *to == "" {
+			return nil
+		}
+		n, err := republish(cmd.Context(), b, *side, *to)
+		if err != nil {
+			return failure{err}
+		}
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "sent %d messages of the %s to %s\n", n, *side, redacted(*to)); err != nil {
 			return failure{err}
 		}
 		return nil
