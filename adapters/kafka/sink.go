@@ -28,6 +28,8 @@ type SinkOpener struct {
 	config SinkConfig
 	lanes  int
 
+	placing placing // Placed's
+
 	mu    sync.Mutex
 	lives map[string]string // topic → the ID that it had when it was first seen; guarded by mu
 }
@@ -97,6 +99,7 @@ var (
 	_ bridge.SinkOpener = (*SinkOpener)(nil)
 	_ bridge.Checker    = (*SinkOpener)(nil)
 	_ bridge.Sited      = (*SinkOpener)(nil)
+	_ bridge.Placer     = (*SinkOpener)(nil)
 	_ bridge.Sink       = (*sink)(nil)
 	_ bridge.Router     = (*sink)(nil)
 	_ bridge.Recaller   = (*sink)(nil)

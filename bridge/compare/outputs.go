@@ -336,7 +336,12 @@ func (o *Outputs) why(s *OutputsSnapshot) (State, string) {
 	case o.unread != "":
 		return StateStopped, o.unread
 	case o.state == StateStopped:
-		return o.state, ""
+		for _, r := range o.readers {
+			if why := r.unreadable(); why != "" {
+				return o.state, "the " + r.name + " could not be read: " + why
+			}
+		}
+		return o.state, o.progress(s)
 	}
 	for _, r := range o.readers {
 		if !r.link.up && r.link.err != nil {
@@ -346,8 +351,16 @@ func (o *Outputs) why(s *OutputsSnapshot) (State, string) {
 			return StateStarting, "opening the " + r.name + "'s output"
 		}
 	}
-	if s.Verdict == Pending {
-		return StateComparing, "no record was found on both sides yet"
+	return StateComparing, o.progress(s)
+}
+
+// progress is what there is to say while all streams are read.
+func (o *Outputs) progress(s *OutputsSnapshot) string {
+	switch s.Verdict {
+	case Pending:
+		return "no record was found on both sides yet"
+	case Incomparable:
+		return "some records do not say what they belong to, or more had to be held than may be"
 	}
-	return StateComparing, ""
+	return ""
 }

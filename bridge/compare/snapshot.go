@@ -130,6 +130,11 @@ func (c *Comparison) why(now time.Time, s *Snapshot) (State, string, time.Time) 
 		}
 		return c.state, why, c.since
 	case StateStopped:
+		for side, r := range c.readers {
+			if why := r.unreadable(); why != "" {
+				return c.state, "the " + drift.Side(side).String() + " could not be read: " + why, c.since
+			}
+		}
 		return c.state, c.progress(s), c.since
 	}
 	for side, r := range c.readers {
@@ -147,6 +152,15 @@ func (c *Comparison) why(now time.Time, s *Snapshot) (State, string, time.Time) 
 		}
 	}
 	return StateComparing, c.progress(s), c.since
+}
+
+// unreadable says why there is no session, where an attempt to open one failed; the desk's
+// mutex is held.
+func (r *reader) unreadable() string {
+	if r.link.up || r.link.err == nil {
+		return ""
+	}
+	return bridge.Printable(oneLine(r.link.err), 400)
 }
 
 // progress is what there is to say while both sides are read.

@@ -107,3 +107,9 @@ func givesOf(opener bridge.SourceOpener) []bridge.Mapping {
 	}
 	return nil
 }
+
+// placerOf gives who knows where a target keeps messages; nil if nobody does.
+func placerOf(opener bridge.SinkOpener) bridge.Placer {
+	p, _ := opener.(bridge.Placer)
+	return p
+}

@@ -135,6 +135,9 @@ func (p *Comparing) compareDelivery(streams []compare.Stream, o CompareOptions) 
 	}
 	if x.Of != nil {
 		cfg.Loops = []string{x.Of.Identity.String()}
+		if placer := placerOf(x.Of.Sink); placer != nil {
+			cfg.Place = [2]func(*bridge.Delivery) uint32{func(*bridge.Delivery) uint32 { return inPlace }, placed(placer)}
+		}
 	}
 	p.delivery, err = compare.New(cfg)
 	return err
@@ -151,6 +154,30 @@ func (p *Comparing) compareOutputs(streams []compare.Stream, o CompareOptions) e
 		Rules: rules, Grace: x.Grace, End: o.End, Settle: o.Settle, Log: o.Log, Limits: limitsOf(x), Found: p.foundOutput,
 	})
 	return err
+}
+
+// Where a message is, as a comparison has it: where the mapping has it, or elsewhere.
+const (
+	inPlace   = 1
+	elsewhere = 2
+)
+
+// placePatience bounds asking where a message belongs.
+const placePatience = 5 * time.Second
+
+// placed says where a message of the candidate is; 0 where that cannot be told.
+func placed(by bridge.Placer) func(*bridge.Delivery) uint32 {
+	return func(d *bridge.Delivery) uint32 {
+		ctx, cancel := context.WithTimeout(context.Background(), placePatience)
+		defer cancel()
+		switch right, known := by.Placed(ctx, d); {
+		case !known:
+			return 0
+		case right:
+			return inPlace
+		}
+		return elsewhere
+	}
 }
 
 func limitsOf(x *config.Comparison) compare.Limits {

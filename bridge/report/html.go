@@ -14,7 +14,7 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"grouped": grouped, "seconds": seconds, "join": strings.Join, "outcomes": func() (all []string) {
+	"grouped": grouped, "seconds": seconds, "quoted": quoted, "join": strings.Join, "outcomes": func() (all []string) {
 		for _, o := range telemetry.Outcomes {
 			all = append(all, string(o))
 		}
@@ -31,9 +31,10 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // WriteHTML writes the report as one page that needs nothing else.
 func (r *Report) WriteHTML(w io.Writer) error {
+	p := r.printable()
 	return page.Execute(w, struct {
 		*Report
 		Span   string
 		Others string
-	}{r, r.span(), r.others()})
+	}{p, p.span(), p.others()})
 }

@@ -149,9 +149,12 @@ func Of(s *telemetry.Comparison, c compare.Coverage, began, at time.Time) *Repor
 			Text: s.Confidence.String(), Judged: s.Confidence.Messages, Differ: s.Confidence.Differ, Rate: s.Confidence.Rate,
 			Spans: s.Confidence.Spans, OddSpans: s.Confidence.Odd, SpanRate: s.Confidence.SpanRate,
 		},
-		Coverage: Coverage{IncumbentKeys: c.Keys[0], CandidateKeys: c.Keys[1], BothKeys: c.Both, Shapeless: c.Shapeless, Unseen: c.Unseen},
+		Coverage: Coverage{
+			IncumbentKeys: c.Keys[0], CandidateKeys: c.Keys[1], BothKeys: c.Both, Shapes: []Shape{}, Shapeless: c.Shapeless, Unseen: append([]string{}, c.Unseen...),
+		},
+		Findings: []Finding{},
 	}
-	if s.Judged.IsZero() {
+	if s.Judged.IsZero() || s.Verdict == compare.Pending { // up to then nothing was
 		r.Judged = time.Time{}
 	}
 	for k, n := range s.Drift {
@@ -180,7 +183,7 @@ func Of(s *telemetry.Comparison, c compare.Coverage, began, at time.Time) *Repor
 func sideOf(s telemetry.Side) Side { return Side{System: s.System, Kind: s.Kind, What: s.What} }
 
 func (r *Report) outputs(s *telemetry.Comparison) {
-	r.Outputs, r.Drift = &Outputs{Records: map[string]uint64{}}, nil
+	r.Outputs, r.Drift = &Outputs{Records: map[string]uint64{}, Fields: []Field{}}, nil
 	for _, o := range telemetry.Outcomes {
 		n := s.Outputs.Outcomes[o]
 		r.Outputs.Records[string(o)] = n

@@ -29,6 +29,7 @@ var headings = map[compare.Verdict]string{
 
 // WriteText writes the report for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
+	r = r.printable()
 	var b bytes.Buffer
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-11s%s\n", name, fmt.Sprintf(format, args...))
@@ -56,7 +57,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if other := r.others(); other != "" {
 		line("else", "%s", other)
 	}
-	line("lag", "half of the messages within %s, 999 of 1,000 within %s", seconds(r.Lag), seconds(r.LagMost))
+	if r.Matched > 0 {
+		line("lag", "half of the messages within %s, 999 of 1,000 within %s", seconds(r.Lag), seconds(r.LagMost))
+	}
 	line("confidence", "%s", r.Confidence.Text)
 	line("keys", "about %s at the incumbent, %s of them at the candidate too", grouped(r.Coverage.IncumbentKeys), grouped(r.Coverage.BothKeys))
 	for i, s := range r.Coverage.Shapes[:min(len(r.Coverage.Shapes), 5)] {
@@ -144,7 +147,7 @@ func (r *Report) findings(b *bytes.Buffer) {
 			}
 		}
 		if f.Bundle != "" {
-			fmt.Fprintf(b, "    crossfade replay %s\n", f.Bundle)
+			fmt.Fprintf(b, "    crossfade replay %s\n", quoted(f.Bundle))
 		}
 	}
 	if more := r.Unlisted + uint64(max(0, len(r.Findings)-mostShown)); more > 0 {
@@ -155,8 +158,8 @@ func (r *Report) findings(b *bytes.Buffer) {
 const clock = "15:04:05.000"
 
 func quoted(s string) string {
-	if s == "" || strings.ContainsAny(s, " \"") {
-		return strconv.Quote(s)
+	if s == "" || strings.ContainsAny(s, " \"") { // what could not be printed has its \ already
+		return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
 	}
 	return s
 }
@@ -172,10 +175,19 @@ func (s *Side) words() string {
 	return text
 }
 
+// span is from when to when, with the day of whatever is not of the first.
 func (r *Report) span() string {
-	text := fmt.Sprintf("%s to %s", r.Began.Format("2006-01-02 15:04:05"), r.At.Format("15:04:05 MST"))
+	const day = "2006-01-02"
+	first := r.Began.Format(day)
+	on := func(at time.Time, layout string) string {
+		if at.Format(day) != first {
+			layout = day + " " + layout
+		}
+		return at.Format(layout)
+	}
+	text := fmt.Sprintf("%s to %s", r.Began.Format(day+" 15:04:05"), on(r.At, "15:04:05 MST"))
 	if !r.Judged.IsZero() {
-		text += ", judged up to " + r.Judged.Format(clock)
+		text += ", judged up to " + on(r.Judged, clock)
 	}
 	return text
 }
@@ -211,18 +223,20 @@ func (r *Report) others() string {
 	return strings.Join(parts, ", ")
 }
 
-// seconds is a time as a person reads it.
+// seconds is a time as a person reads it, rounded up.
 func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	switch {
-	case d < 0:
-		return "0 ms"
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", (d+time.Millisecond-1)/time.Millisecond)
-	case d < 100*time.Second:
-		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+	up := func(to time.Duration) time.Duration {
+		return (time.Duration(s*float64(time.Second)) + to - 1).Truncate(to)
 	}
-	return d.Round(time.Second).String()
+	switch {
+	case s <= 0:
+		return "0 ms"
+	case up(time.Millisecond) < time.Second:
+		return fmt.Sprintf("%d ms", up(time.Millisecond)/time.Millisecond)
+	case up(time.Second/10) < 100*time.Second:
+		return strconv.FormatFloat(up(time.Second/10).Seconds(), 'f', 1, 64) + " s"
+	}
+	return up(time.Second).String()
 }
 
 // grouped writes a number with a comma between groups of three digits.
