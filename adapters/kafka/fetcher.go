@@ -21,6 +21,7 @@ type fetcher struct {
 
 	req   fetchRequest // run's, as what follows
 	asked []*part
+	told  []*part // those that the last answer told of
 	res   fetchResponse
 	turn  int // which part is asked for first
 	wait  time.Duration
@@ -210,6 +211,7 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 	r.mu.Lock()
 	b.chunks = 1 // this function's own
 	f.some = false
+	f.told = f.told[:0]
 	for i := range f.res.partitions {
 		got := &f.res.partitions[i]
 		p := f.part(got)
@@ -220,6 +222,7 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 		case e == 0:
 			p.feed.lost, p.feed.why = time.Time{}, nil
 			f.some = f.some || len(got.records) > 0
+			f.told = append(f.told, p)
 			if err := r.enqueue(p, got, b); err != nil {
 				r.mu.Unlock()
 				return err
@@ -246,9 +249,10 @@ func (f *fetcher) took(ctx context.Context, b *body) error {
 	return nil
 }
 
-// dries notes that the leader had nothing of what it was asked for; mu is held.
+// dries notes that the leader had nothing of what it told of; mu is held. A broker that
+// throttles answers at once, and tells of no partition (KIP-219).
 func (f *fetcher) dries() {
-	for _, p := range f.asked {
+	for _, p := range f.told {
 		if p.feed.leader == f.node && p.feed.lost.IsZero() && !p.feed.dry {
 			p.feed.dry = true
 			signal(f.reader.arrived) // somebody may wait for it

@@ -308,3 +308,47 @@ func TestFloorPassesWhatIsNotForTheRelay(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// A broker that throttles answers at once and tells of no partition (KIP-219): the rest of
+// what is to come first is waited for still.
+func TestAThrottledAnswerSaysNothing(t *testing.T) {
+	c := startCluster(t)
+	c.topic(t, "a", 2)
+	cl := c.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	for i := range 80 {
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "a", Partition: int32(i % 2), Value: append(fmt.Append(nil, i, " "), make([]byte, 4000)...)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var answered, throttled atomic.Int64
+	var over atomic.Bool
+	c.ControlKey(int16(protocol.Fetch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if over.Load() || answered.Add(1) == 1 {
+			return nil, nil, false
+		}
+		if kreq.(*kmsg.FetchRequest).MaxWaitMillis > 0 {
+			throttled.Add(1)
+		}
+		resp := kreq.ResponseKind().(*kmsg.FetchResponse)
+		resp.ThrottleMillis = 1
+		return resp, nil, true
+	})
+	src, err := c.system(t).from(t, SourceConfig{Topics: []string{"a"}, MaxBytes: 100 << 10}).Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = src.Close() })
+	s := src.(*source)
+	first := s.parts[1]
+	s.First([]bridge.Origin{first.place.at(39)})
+	all := make(chan []bridge.Delivery, 1)
+	go func() { all <- take(t, s, 80) }()
+	eventually(t, "answers that tell of nothing", func() bool { return throttled.Load() > 20 })
+	over.Store(true)
+	for i, d := range <-all {
+		if now := i < 40; now != (d.Stored.Shard == first.partition) {
+			t.Fatalf("number %d is of partition %d; all of %d was to come first", i, d.Stored.Shard, first.partition)
+		}
+	}
+}
