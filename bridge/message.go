@@ -177,6 +177,9 @@ type Delivery struct {
 	// a relay brought it there. Where its Stream is Replayable the same message has the
 	// same one in every session.
 	Stored Origin
+	// Gap says that messages in front of this one, of its shard, were removed before they
+	// could be given, which the configuration accepts.
+	Gap bool
 	// Redelivered is the source's hint that it delivered this position before.
 	Redelivered bool
 }

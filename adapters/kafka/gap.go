@@ -55,7 +55,7 @@ func (s *source) held(ctx context.Context, l *layout, at spot) (first, last int6
 // is held.
 func (r *reader) jump(p *part, to int64) {
 	b := &body{chunks: 1}
-	r.queue = append(r.queue, &chunk{part: p, from: to, next: to, epoch: -1, body: b})
+	r.queue = append(r.queue, &chunk{part: p, from: to, next: to, epoch: -1, body: b, gap: true})
 	p.feed.next, p.feed.last = to, -1
 	signal(r.arrived)
 }

@@ -164,6 +164,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 			t.begin(c)
 		}
 		p := t.chunk.part
+		p.gap = p.gap || t.chunk.gap
 		ok, err := t.next(!s.opener.config.Uncommitted)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %s: topic %s: partition %d: %w", Kind, s.opener.system.name, p.topic, p.partition, err)
@@ -187,6 +188,7 @@ func (s *source) some(into []bridge.Delivery) (n int, err error) {
 		d := &into[n]
 		decode(&t.record, p.place, &d.Message, &t.room)
 		d.Redelivered, d.Receipt, d.Stored = false, receipt, p.place.at(t.record.offset)
+		d.Gap, p.gap = p.gap, false
 		n++
 	}
 	return n, nil

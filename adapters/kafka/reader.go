@@ -47,6 +47,7 @@ type chunk struct {
 	records []byte
 	aborted []abortedTransaction
 	body    *body
+	gap     bool // records in front of it were removed; it has none itself
 }
 
 // A body is the memory of one answer, which goes back when all its chunks are done.

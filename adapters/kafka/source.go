@@ -68,6 +68,7 @@ type part struct {
 	id     topicID // of the topic; zero where the brokers know none
 	place  place
 	shard  int32
+	gap    bool // Receive's: records were removed in front of the next
 
 	window       window // guarded by the source's mu, as what follows
 	scanned      int64  // nothing of the partition is waiting for Receive below this offset

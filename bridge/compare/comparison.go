@@ -90,6 +90,11 @@ func (c *Comparison) observation(side drift.Side, d *bridge.Delivery, read time.
 // take takes in what was not observed before; the mutex is held.
 func (c *Comparison) take(side drift.Side, ds []bridge.Delivery, obs []drift.Observation, read time.Time) {
 	for i := range ds {
+		if ds[i].Gap { // since when is not known of the shard: since nothing was missing
+			from, to := c.readers[side].marks.read, read.Sub(c.epoch)
+			c.engine.gap(side, from, to)
+			c.log.Warn("gap", "side", side, "key", bridge.Printable(ds[i].Key, 100), "why", "messages were removed before they were read; what may have its counterpart there is incomparable")
+		}
 		c.recorder.Keep(Frame{Side: side, Seen: obs[i], Message: ds[i].Message, Stored: ds[i].Stored, Read: read})
 		c.coverage.see(side, &obs[i], &ds[i].Message)
 	}
@@ -281,11 +286,11 @@ func (c *Comparison) atEnd(now time.Duration, w drift.Watermarks) bool {
 	if now < end {
 		return false
 	}
-	for side, read := range w.Read {
-		if read < end && now >= end+settle+giveUp {
-			c.unread = fmt.Sprintf("the %s was not read to the end within %s", drift.Side(side), settle+giveUp)
-			if link := &c.readers[side].link; !link.up && link.err != nil {
-				c.unread += ": " + bridge.Printable(oneLine(link.err), 400)
+	for _, side := range []drift.Side{drift.Candidate, drift.Incumbent} { // whose reader waits for the candidate's to open
+		if w.Read[side] < end && now >= end+settle+giveUp {
+			c.unread = fmt.Sprintf("the %s was not read to the end within %s", side, settle+giveUp)
+			if why := c.readers[side].unreadable(); why != "" {
+				c.unread += ": " + why
 			}
 			return true
 		}

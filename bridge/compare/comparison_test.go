@@ -315,3 +315,60 @@ func TestFaultsAreFoundAcrossDeaths(t *testing.T) {
 		})
 	}
 }
+
+// A gappy source leaves out some messages, and says so.
+type gappy struct {
+	bridge.Source
+	bridge.Backlogger
+	from, to int // by number
+	gap      bool
+}
+
+func (g *gappy) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	for {
+		n, err := g.Source.Receive(ctx, into)
+		kept := 0
+		for i := range n {
+			var number int
+			if _, err := fmt.Sscan(into[i].ID.Value, &number); err == nil && g.from <= number && number < g.to {
+				g.gap = true
+				continue
+			}
+			into[kept] = into[i]
+			into[kept].Gap, g.gap = g.gap, false
+			kept++
+		}
+		if kept > 0 || err != nil {
+			return kept, err
+		}
+	}
+}
+
+// What a reader was not given is no drift of the other side's, and no match.
+func TestGapsAreIncomparable(t *testing.T) {
+	for side := range drift.Side(2) {
+		p := newPair(t, nil)
+		cfg := p.config()
+		open := cfg.Streams[side].Open
+		cfg.Streams[side].Open = func(ctx context.Context) (bridge.Source, error) {
+			src, err := open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return &gappy{Source: src, Backlogger: src.(bridge.Backlogger), from: 500, to: 520}, nil
+		}
+		c, stop := p.start(cfg)
+		p.put(400, 10)
+		p.copy(nil)
+		p.until("it has begun", c, func(s *Snapshot) bool { return s.Begun && s.Matched == 400 })
+		p.put(400, 10)
+		p.copy(nil)
+		s := p.until("all is judged", c, func(s *Snapshot) bool {
+			return s.Matched == 780 && s.Pending == [2]uint64{} && s.Sides[0].Unjudged+s.Sides[1].Unjudged <= 20 // the gap's own are nobody's
+		})
+		if s.Incomparable[1-side] != 20 || s.Verdict != Incomparable || s.Drift != [drift.Kinds]uint64{} {
+			t.Errorf("a gap of the %s: %+v", side, s)
+		}
+		stop()
+	}
+}

@@ -16,6 +16,8 @@ type engine interface {
 	begin(until time.Duration)
 	// mark adds what the mode needs to know of how far readers have come.
 	mark(now time.Duration, w *drift.Watermarks)
+	// gap says that a side's reader has not seen everything that came between two times.
+	gap(side drift.Side, from, to time.Duration)
 	Advance(now time.Duration, w drift.Watermarks)
 	Findings(dst []drift.Finding) []drift.Finding
 	Report() drift.Report
@@ -38,6 +40,8 @@ type exact struct{ *drift.Exact }
 func (x exact) observe(side drift.Side, obs []drift.Observation) { x.ObserveAll(side, obs) }
 func (x exact) begin(until time.Duration)                        { x.Begin(until) }
 func (exact) mark(time.Duration, *drift.Watermarks)              {}
+
+func (x exact) gap(side drift.Side, from, to time.Duration) { x.Gap(side, from, to) }
 
 // windowed holds a sketch for each window of the messages' own time.
 type windowed struct {
@@ -63,6 +67,12 @@ func (x *windowed) observe(side drift.Side, obs []drift.Observation) {
 }
 
 func (x *windowed) begin(until time.Duration) {}
+
+// gap makes windows incomparable: those of what may have been stored between two times.
+func (x *windowed) gap(side drift.Side, from, to time.Duration) {
+	w := x.windows
+	x.Gap(side, w.windowOf(x.epoch.Add(from-w.Lateness-w.Behind)), w.windowOf(x.epoch.Add(to)))
+}
 
 // windowOf is the window that a time is in.
 func (w *Windows) windowOf(at time.Time) int64 { return at.UnixNano() / int64(w.Every) }

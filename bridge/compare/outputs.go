@@ -232,6 +232,11 @@ func (o *Outputs) atEnd(now, read time.Duration) bool {
 		return false
 	case read < end && now >= end+settle+giveUp:
 		o.unread = "not all streams were read to the end within " + (settle + giveUp).String()
+		for _, r := range o.readers {
+			if why := r.unreadable(); why != "" {
+				o.unread = "the " + r.name + " was not read to the end within " + (settle + giveUp).String() + ": " + why
+			}
+		}
 		return true
 	case read < end+settle:
 		return false

@@ -207,13 +207,20 @@ func (r *Report) driftWords() string {
 
 // others are what is neither matched nor drift.
 func (r *Report) others() string {
+	incomparable, control := r.Incumbent.Incomparable+r.Candidate.Incomparable, uint64(0)
+	if r.Outputs != nil {
+		incomparable = 0 // an outcome of records
+		if r.Outputs.Control != nil {
+			control = r.Outputs.Control.Repeats
+		}
+	}
 	var parts []string
 	for _, a := range []struct {
 		text string
 		n    uint64
 	}{
-		{"repeats at the incumbent", r.Incumbent.Repeats}, {"of them at the candidate", r.Candidate.Repeats},
-		{"from before the beginning", r.Incumbent.Before + r.Candidate.Before}, {"incomparable", r.Incumbent.Incomparable + r.Candidate.Incomparable},
+		{"repeats at the incumbent", r.Incumbent.Repeats}, {"repeats at the candidate", r.Candidate.Repeats}, {"repeats at the control", control},
+		{"from before the beginning", r.Incumbent.Before + r.Candidate.Before}, {"incomparable", incomparable},
 		{"expired", r.Expired}, {"recovered", r.Recovered}, {"without a judged order", r.Unordered}, {"keys stuck now", uint64(max(0, r.Stuck))},
 	} {
 		if a.n > 0 {
