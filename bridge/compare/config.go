@@ -86,7 +86,8 @@ func (w *Windows) setDefaults() {
 // Limits bound a comparison. Zero values mean the defaults.
 type Limits struct {
 	// Pending is how many messages of a side may wait for their counterparts, at some 50
-	// octets each; then that side is not read on. Default 4,000,000.
+	// octets each; then that side is not read on. As many may be held at its source until
+	// they are judged, at some 70 octets each; then the oldest are let go. Default 4,000,000.
 	Pending int
 	// Hold is how long a message that is not judged is kept at its source: after a
 	// restart of the comparison it is not seen again, and its counterpart, if it comes, is

@@ -258,11 +258,15 @@ func (r *reader) release(before time.Duration) {
 	signal(r.room)
 }
 
-// overfull says that nearly as many messages are not acknowledged as the source takes,
-// and until when those were observed that have to be let go; the desk's mutex is held.
+// overfull says that nearly as many messages are not acknowledged as the source takes, or
+// as many as may be held, and until when those were observed that have to be let go; the
+// desk's mutex is held.
 func (r *reader) overfull() (before time.Duration, over bool) {
-	most := r.stream.Traits.Unacked * 3 / 4
-	if most == 0 || r.unjudged.n <= most {
+	most := r.limits.Pending
+	if bound := r.stream.Traits.Unacked * 3 / 4; bound > 0 {
+		most = min(most, bound)
+	}
+	if r.unjudged.n <= most {
 		return 0, false
 	}
 	return r.unjudged.nth(r.unjudged.n - most/2), true
