@@ -302,8 +302,18 @@ func (c *Comparison) atEnd(now time.Duration, w drift.Watermarks) bool {
 	if r.Swept >= end && !pending(drift.Incumbent) && !pending(drift.Candidate) {
 		return true
 	}
-	if all := end + max(settle, 2*r.LagMost); w.Read[drift.Candidate] >= all {
+	all := end + max(settle, 2*r.LagMost)
+	if w.Read[drift.Candidate] >= all {
 		c.passed = max(c.passed, end)
+	}
+	if now >= all+giveUp { // a side was read to the end, and not since
+		c.unread = fmt.Sprintf("what was pending at the end could not be judged within %s", all-end+giveUp)
+		for side, r := range c.readers {
+			if why := r.unreadable(); why != "" {
+				c.unread += "; the " + drift.Side(side).String() + " could not be read: " + why
+			}
+		}
+		return true
 	}
 	return false
 }

@@ -31,6 +31,9 @@ func (c Confidence) String() string {
 	if c.Messages == 0 {
 		return "nothing is judged yet"
 	}
+	if oneIn(c.Rate) == "1" {
+		return "too little is judged, or differs too often, to say how many messages differ"
+	}
 	text := fmt.Sprintf("with 99 %% confidence fewer than 1 in %s messages differ", oneIn(c.Rate))
 	if c.SpanRate < 0.5 {
 		text += fmt.Sprintf(", and fewer than 1 in %s spans of 10 s", oneIn(c.SpanRate))

@@ -130,31 +130,33 @@ func conditionsOf(m *bridge.Message) (c condition) {
 const bodiesSeen = 16
 
 // shape counts the kind of a message: that of its headers and, now and then, that of its
-// body.
+// body. Neither headers nor fields have an order: not every system and producer keeps one.
 func (c *coverage) shape(m *bridge.Message, body bool) {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
-	for i := range m.Headers {
-		_, _ = h.WriteString(m.Headers[i].Name) // never fails, as what follows
-		_ = h.WriteByte(byte(m.Headers[i].Type))
+	part := func(name, kind string) uint64 {
+		h.Reset()
+		_, _ = h.WriteString(name) // never fails, as what follows
+		_ = h.WriteByte(0)
+		_, _ = h.WriteString(kind)
+		return h.Sum64()
 	}
-	c.count(h.Sum64(), func() string { return describeHeaders(m) })
+	sum := uint64(0)
+	for i := range m.Headers {
+		sum += part(m.Headers[i].Name, string(m.Headers[i].Type.Letter()))
+	}
+	c.count(sum, func() string { return describeHeaders(m) })
 	if !body {
 		return
 	}
-	h.Reset()
-	_, _ = h.WriteString("body")
-	eachField(m.Body, func(name string, kind gjson.Type) {
-		_, _ = h.WriteString(name)
-		_ = h.WriteByte(byte(kind))
-	})
-	switch {
+	switch sum = part("", "body"); {
 	case m.Body == nil:
-		_ = h.WriteByte(1)
+		sum = part("", "no body")
 	case len(m.Body) == 0:
-		_ = h.WriteByte(2)
+		sum = part("", "an empty body")
 	}
-	c.count(h.Sum64(), func() string { return describeBody(m) })
+	eachField(m.Body, func(name, kind string) { sum += part(name, kind) })
+	c.count(sum, func() string { return describeBody(m) })
 }
 
 func (c *coverage) count(key uint64, text func() string) {
@@ -173,17 +175,25 @@ func (c *coverage) count(key uint64, text func() string) {
 // mostFields is how many fields of a body count.
 const mostFields = 32
 
-// eachField calls f with the fields of a JSON object, as they come.
-func eachField(body []byte, f func(name string, kind gjson.Type)) {
+// eachField calls f with the fields of a JSON object, as they come, and what each is.
+func eachField(body []byte, f func(name, kind string)) {
 	if len(body) < 2 || body[0] != '{' || len(body) > 1<<16 {
 		return
 	}
 	n := 0
 	gjson.ParseBytes(body).ForEach(func(name, value gjson.Result) bool {
 		n++
-		f(name.Str, value.Type)
+		f(name.Str, kindOf(value.Type))
 		return n < mostFields
 	})
+}
+
+// kindOf is what a value is: of which kind of message one is, no value says.
+func kindOf(t gjson.Type) string {
+	if t == gjson.True || t == gjson.False {
+		return "boolean"
+	}
+	return strings.ToLower(t.String())
 }
 
 func describeHeaders(m *bridge.Message) string {
@@ -199,9 +209,7 @@ func describeHeaders(m *bridge.Message) string {
 
 func describeBody(m *bridge.Message) string {
 	var names []string
-	eachField(m.Body, func(name string, kind gjson.Type) {
-		names = append(names, bridge.Printable(name, 40)+" "+strings.ToLower(kind.String()))
-	})
+	eachField(m.Body, func(name, kind string) { names = append(names, bridge.Printable(name, 40)+" "+kind) })
 	what := "octets"
 	switch {
 	case len(names) > 0:

@@ -230,7 +230,7 @@ func (o *Outputs) atEnd(now, read time.Duration) bool {
 	switch {
 	case now < end:
 		return false
-	case read < end && now >= end+settle+giveUp:
+	case read < end+settle && now >= end+settle+giveUp:
 		o.unread = "not all streams were read to the end within " + (settle + giveUp).String()
 		for _, r := range o.readers {
 			if why := r.unreadable(); why != "" {

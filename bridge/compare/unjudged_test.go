@@ -309,6 +309,40 @@ func TestUnjudgedOfALogForgetsAndKnows(t *testing.T) {
 	if again, fresh := h.giveAll(); again != n || fresh != 1 {
 		t.Errorf("%d again, %d new", again, fresh)
 	}
+	for i, m := range h.shards[0].stored {
+		if m.acked != (i < n-5) {
+			t.Errorf("message %d of %d is acknowledged: %t", i, n, m.acked)
+		}
+	}
+	if rs := h.judged(h.clock + 1); len(rs) != 6 {
+		t.Errorf("%d receipts", len(rs))
+	}
+	h.expectOnce(t)
+}
+
+// What is judged while it comes again, and let go of, does not disturb what comes behind it.
+func TestUnjudgedOfAQueueForgetsWhileItComesAgain(t *testing.T) {
+	h := newHeld(false)
+	const n = 2*mostKept + 3000
+	h.put(0, words("a", n)...)
+	h.giveAll()
+	rs := h.judged((2*mostKept-1000)*time.Millisecond + 1)
+	h.ack(rs, len(rs))
+	h.reopen()
+	for range 3000 {
+		if again, _ := h.give(0); !again {
+			t.Fatal("one that came again is taken for a new one")
+		}
+	}
+	s := h.u.shards[shardOf{0, 0}]
+	before := len(s.items)
+	rs = h.judged((2*mostKept+1500)*time.Millisecond + 1)
+	if h.ack(rs, len(rs)); len(rs) != 2500 || len(s.items) == before {
+		t.Errorf("%d receipts, %d items", len(rs), len(s.items))
+	}
+	if again, fresh := h.giveAll(); again != 1000 || fresh != 0 || h.u.n != 1500 {
+		t.Errorf("%d again, %d new, %d unjudged", again, fresh, h.u.n)
+	}
 	h.expectOnce(t)
 }
 
@@ -392,6 +426,12 @@ func TestUnjudgedNth(t *testing.T) {
 	h.judged(31 * time.Millisecond)
 	if at := h.u.nth(10); at != 41*time.Millisecond {
 		t.Errorf("the 10-th of 70 is of %v", at)
+	}
+	// Of two shards about: as far into each as into all.
+	h.put(1, words("b", 70)...)
+	h.giveAll() // observed from 101 ms on
+	if at := h.u.nth(70); at != 136*time.Millisecond {
+		t.Errorf("the 70-th of 140 in two shards is of %v", at)
 	}
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/crossfade-mq/crossfade/bridge/draft"
@@ -12,8 +14,8 @@ import (
 const addressHelp = `A stream's address is one of
   kafka://HOST:9092,HOST:9092/TOPIC,TOPIC      kafka+tls:// for TLS
   nats://HOST:4222/STREAM?subjects=a.>,b.>     all of the stream without subjects
-  amqp://USER@HOST:5672/VHOST?stream=NAME      a stream of RabbitMQ's
-  amqp://USER@HOST:5672/VHOST?exchange=NAME&routing_key=KEY   a tap of its own
+  amqp://HOST:5672/VHOST?stream=NAME           a stream of RabbitMQ's
+  amqp://HOST:5672/VHOST?exchange=NAME&routing_key=KEY   a tap of its own
 with USER:PASSWORD@ in front of HOST where it is needed; a password may be a
 reference, ${env:NAME}. More than that goes into a configuration.`
 
@@ -27,19 +29,26 @@ type stream struct {
 // is called.
 func streamOf(flag, name, address string, o *origin) (s stream, err error) {
 	base, query, _ := strings.Cut(address, "?")
-	scheme, rest, ok := strings.Cut(base, "://")
+	scheme, _, ok := strings.Cut(base, "://")
 	kind := kinds[scheme]
 	if !ok || kind == "" {
 		return s, fmt.Errorf("--%s: %q is no address of a stream\n%s", flag, redacted(address), addressHelp)
 	}
-	slash := strings.IndexByte(rest, '/')
-	path := ""
-	if kind != "rabbitmq" && slash >= 0 {
-		path, base = rest[slash+1:], scheme+"://"+rest[:slash]
+	wrong := func(what string) (stream, error) {
+		if strings.Contains(query, "@") && !strings.Contains(base, "@") { // it may hold a password
+			what = "what stands behind the ? cannot be read; a ? in a password is written %3F"
+		}
+		return s, fmt.Errorf("--%s: %s\n%s", flag, what, addressHelp)
 	}
-	values, err := url.ParseQuery(query)
+	path := ""
+	if kind != "rabbitmq" {
+		if base, path, err = pathOf(base, len(scheme)+3); err != nil {
+			return wrong("behind the host a % stands in front of two hexadecimal digits")
+		}
+	}
+	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B")) // a + is no space here
 	if err != nil {
-		return s, fmt.Errorf("--%s: what stands behind the ? is not NAME=VALUE&…\n%s", flag, addressHelp)
+		return wrong("what stands behind the ? is not NAME=VALUE&…")
 	}
 	none := ""
 	f := sideFlags{flag: flag, name: name, url: &base, management: &none}
@@ -50,9 +59,6 @@ func streamOf(flag, name, address string, o *origin) (s stream, err error) {
 	get := func(key string) string {
 		known[key] = true
 		return values.Get(key)
-	}
-	wrong := func(what string) (stream, error) {
-		return s, fmt.Errorf("--%s: %s\n%s", flag, what, addressHelp)
 	}
 	switch kind {
 	case "kafka":
@@ -73,6 +79,8 @@ func streamOf(flag, name, address string, o *origin) (s stream, err error) {
 		switch {
 		case (name == "") == (exchange == ""):
 			return wrong("name a stream, or an exchange")
+		case name != "" && key != "":
+			return wrong("a routing_key goes with an exchange")
 		case name != "":
 			s.block = append(s.block, "stream: "+yamlText(name))
 		default:
@@ -83,12 +91,27 @@ func streamOf(flag, name, address string, o *origin) (s stream, err error) {
 				"accept: [stream-headers, mandatory, alternate-exchange]")
 		}
 	}
-	for key := range values {
-		if !known[key] {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case !known[key]:
 			return wrong(fmt.Sprintf("nothing is known of %q", key))
+		case len(values[key]) > 1:
+			return wrong(key + " is there twice")
 		}
 	}
 	return s, nil
+}
+
+// pathOf parts an address, without its query, into the one of the system and what stands
+// behind it; the scheme ends at from. A password may have any / in it.
+func pathOf(base string, from int) (system, path string, err error) {
+	from = max(from, strings.LastIndexByte(base, '@')+1)
+	slash := strings.IndexByte(base[from:], '/')
+	if slash < 0 {
+		return base, "", nil
+	}
+	path, err = url.PathUnescape(base[from+slash+1:])
+	return base[:from+slash], path, err
 }
 
 func yamlList(commas string) string {
@@ -99,12 +122,15 @@ func yamlList(commas string) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// redacted is an address without its password.
+// redacted is an address without its user and password, wherever the mistake is.
 func redacted(address string) string {
-	scheme, rest, ok := strings.Cut(address, "://")
-	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
-		user, _, _ := strings.Cut(rest[:at], ":")
-		return scheme + "://" + user + ":…@" + rest[at+1:]
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
 	}
-	return address
+	scheme, _, ok := strings.Cut(address[:at], "://")
+	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz+") != "" {
+		return "***" + address[at:]
+	}
+	return scheme + "://***" + address[at:]
 }

@@ -36,7 +36,7 @@ type compareFlags struct {
 	from, until, evidence, logLevel string
 	duration, settle, grace         time.Duration
 	outputs                         []string
-	json, quiet                     bool
+	addressed, json, quiet          bool
 	errs                            io.Writer
 	terminal                        bool
 	began                           time.Time
@@ -86,26 +86,27 @@ replay comes to the same verdict from. The subscriptions are removed at the end.
 }
 
 func (f *compareFlags) run(cmd *cobra.Command, args []string) error {
-	for _, path := range f.outputs {
-		if writerOf(path) == nil {
-			return fmt.Errorf("--out: %s: want a file that ends in .txt, .json or .html", path)
-		}
-	}
-	end, err := f.end(time.Now())
-	if err != nil {
+	if err := f.check(cmd, args); err != nil {
 		return err
 	}
 	c, x, err := f.load(args)
 	if err != nil {
 		return err
 	}
+	if err := f.reserve(); err != nil {
+		return err
+	}
 	f.errs, f.terminal, f.began = cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()), time.Now()
+	log := f.errs
+	if f.terminal && !f.quiet {
+		log = overProgress{f.errs}
+	}
 	var found struct {
 		sync.Mutex
 		list []told
 	}
 	p, err := engine.Compare(c, x, engine.CompareOptions{
-		Log: newLog(cmd.ErrOrStderr(), config.Log{Level: f.logLevel, Format: "text"}), Build: build(), End: end, Settle: f.settle,
+		Log: newLog(log, config.Log{Level: f.logLevel, Format: "text"}), Build: build(), End: f.end(f.began), Settle: f.settle,
 		Told: func(b *bundle.Bundle, path string) {
 			found.Lock()
 			defer found.Unlock()
@@ -150,27 +151,53 @@ func verdictOf(v compare.Verdict) error {
 
 // finish removes what the comparison made, and writes the report.
 func (f *compareFlags) finish(cmd *cobra.Command, c *config.Config, x *config.Comparison, r *report.Report, failed error) error {
-	cleaning, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 20*time.Second)
-	defer cancel()
-	var errs []error
-	for _, name := range x.Readers() {
-		if err := engine.Remove(cleaning, c, name); err != nil {
-			errs = append(errs, fmt.Errorf("what the comparison made at the brokers is still there: %w", err))
-			break // the other's is no other story
-		}
-	}
+	removed := f.remove(cmd.Context(), c, x)
 	if failed != nil {
-		return errors.Join(failed, errors.Join(errs...))
+		return errors.Join(failed, removed)
 	}
 	write := r.WriteText
 	if f.json {
 		write = r.WriteJSON
 	}
-	errs = append(errs, write(cmd.OutOrStdout()))
+	errs := []error{removed, write(cmd.OutOrStdout())}
 	for _, path := range f.outputs {
 		errs = append(errs, writeReport(r, path))
 	}
 	return errors.Join(errs...)
+}
+
+// removal bounds removing what the comparison made at one system.
+const removal = 10 * time.Second
+
+// remove removes what the comparison made, at each system by itself: what one holds need
+// not stay because another does not answer. Not at once, since two may be one server, at
+// which the last one removes what both shared.
+func (f *compareFlags) remove(ctx context.Context, c *config.Config, x *config.Comparison) error {
+	var errs []error
+	failed := map[string]bool{}
+	for i, end := range x.Ends() {
+		if failed[end.System] {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
+		only, reader := *c, x.Readers()[i]
+		only.Systems = []*config.System{c.System(end.System)}
+		if err := engine.Remove(ctx, &only, reader); err != nil {
+			failed[end.System] = true
+			errs = append(errs, fmt.Errorf("what the comparison made may be left: %w%s", err, f.leftover(reader)))
+		}
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+// leftover says how a reader of a configuration is removed later. Those of addresses have
+// no configuration to be removed by.
+func (f *compareFlags) leftover(reader string) string {
+	if f.file == "" {
+		return ""
+	}
+	return fmt.Sprintf("; once it answers: crossfade remove %s -c %s --confirm", reader, f.file)
 }
 
 func writerOf(path string) func(*report.Report, io.Writer) error {
@@ -188,27 +215,81 @@ func writerOf(path string) func(*report.Report, io.Writer) error {
 func writeReport(r *report.Report, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("--out: %w", err)
 	}
-	return errors.Join(writerOf(path)(r, file), file.Close())
+	if err := errors.Join(writerOf(path)(r, file), file.Close()); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	return nil
 }
 
-// end is when the comparison ends; zero is never.
-func (f *compareFlags) end(now time.Time) (time.Time, error) {
-	if f.duration < 0 {
-		return time.Time{}, errors.New("--for: a duration is not negative")
+// check looks at what is typed, as far as it can be told from the flags alone.
+func (f *compareFlags) check(cmd *cobra.Command, args []string) error {
+	for _, path := range f.outputs {
+		if writerOf(path) == nil {
+			return fmt.Errorf("--out: %s: want a file that ends in .txt, .json or .html", path)
+		}
 	}
-	if f.duration > 0 {
-		return now.Add(f.duration), nil
+	for _, d := range []struct {
+		name string
+		is   time.Duration
+	}{{"for", f.duration}, {"settle", f.settle}, {"grace", f.grace}} {
+		if d.is < 0 {
+			return fmt.Errorf("--%s: a duration is not negative", d.name)
+		}
 	}
-	if f.until == "" {
-		return time.Time{}, nil
+	if _, err := time.Parse(time.RFC3339, f.until); f.until != "" && err != nil {
+		return fmt.Errorf("--until: %q: want a time such as 2026-01-31T14:00:00Z", f.until)
 	}
-	at, err := time.Parse(time.RFC3339, f.until)
-	if err != nil {
-		return at, fmt.Errorf("--until: %q: want a time such as 2026-01-31T14:00:00Z", f.until)
+	if err := new(bridge.Start).UnmarshalText([]byte(f.from)); err != nil {
+		return fmt.Errorf("--from: %q: %w", bridge.Printable(f.from, 64), err)
 	}
-	return at, nil
+	if _, ok := levels[f.logLevel]; !ok {
+		return fmt.Errorf("--log-level: %q is none of debug, info, warn, error", bridge.Printable(f.logLevel, 64))
+	}
+	f.addressed = cmd.Flags().Changed("incumbent")
+	if f.addressed && len(args) > 0 {
+		return fmt.Errorf("%q is a comparison of a configuration, and --incumbent and --candidate name both streams: give one of the two", bridge.Printable(args[0], 64))
+	}
+	for _, name := range []string{"key", "id", "ignore"} {
+		if !f.addressed && cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s goes with --incumbent and --candidate; a comparison of a configuration says its own", name)
+		}
+	}
+	return nil
+}
+
+// reserve makes sure that what is to be written at the end can be: a comparison may take
+// long.
+func (f *compareFlags) reserve() error {
+	for _, path := range f.outputs {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+		_ = file.Close() // nothing was written
+	}
+	if f.evidence != "" {
+		if err := os.MkdirAll(f.evidence, 0o700); err != nil {
+			return fmt.Errorf("--evidence: %w", err)
+		}
+	}
+	return nil
+}
+
+// end is when the comparison ends; zero is never. One that was to end in the past compares
+// what is stored by now.
+func (f *compareFlags) end(now time.Time) time.Time {
+	switch at, err := time.Parse(time.RFC3339, f.until); {
+	case f.duration > 0:
+		return now.Add(f.duration)
+	case err != nil:
+		return time.Time{}
+	case at.Before(now):
+		return now
+	default:
+		return at
+	}
 }
 
 // load gives the configuration, and the comparison of it.
@@ -218,16 +299,17 @@ func (f *compareFlags) load(args []string) (*config.Config, *config.Comparison, 
 	o := config.Options{Adapters: adapters.Table(), Suffix: "-" + hex.EncodeToString(suffix), From: f.from}
 	var c *config.Config
 	var err error
-	if f.incumbent != "" {
+	if f.addressed {
 		c, err = f.written(o)
 	} else {
-		if f.key+f.id != "" {
-			return nil, nil, errors.New("--key and --id go with --incumbent and --candidate; a comparison of a configuration says its own")
-		}
-		if f.file == "" {
+		named := f.file != ""
+		if !named {
 			f.file = "crossfade.yaml"
 		}
 		c, err = config.Load(f.file, o)
+		if errors.Is(err, os.ErrNotExist) && !named {
+			err = fmt.Errorf("%w: name a configuration with --config, or both streams with --incumbent and --candidate", err)
+		}
 	}
 	if err != nil {
 		return nil, nil, err
@@ -282,23 +364,41 @@ func (f *compareFlags) written(o config.Options) (*config.Config, error) {
 	if f.ignore != "" && f.ignore != "none" {
 		fmt.Fprintf(&text, "    ignore: %s\n", yamlList(f.ignore))
 	}
-	for name, value := range map[string]string{"key": f.key, "id": f.id} {
-		if value == "" {
+	for _, part := range []struct{ name, value string }{{"key", f.key}, {"id", f.id}} {
+		if part.value == "" {
 			continue
 		}
-		place, of, is := strings.Cut(value, ":")
-		if !is {
-			place, of = "from", value
+		place, of, is := strings.Cut(part.value, ":")
+		switch {
+		case !is:
+			place, of = "from", yamlText(part.value)
+		case of == "":
+			return nil, fmt.Errorf("--%s: %s: a name, a path or a number is missing behind the colon", part.name, part.value)
+		case place != "token":
+			of = yamlText(of)
+		case strings.Trim(of, "0123456789") != "":
+			return nil, fmt.Errorf("--%s: %s: want a number, which part of the address it is", part.name, part.value)
 		}
-		fmt.Fprintf(&text, "    %s: {%s: %s}\n", name, place, yamlValue(of))
+		fmt.Fprintf(&text, "    %s: {%s: %s}\n", part.name, yamlText(place), of)
 	}
-	return config.Parse("the addresses", []byte(text.String()), o)
+	c, err := config.Parse("the addresses", []byte(text.String()), o)
+	return c, asTyped(err)
 }
 
-// yamlValue is a number as it is, and text in quotes.
-func yamlValue(s string) string {
-	if s != "" && strings.Trim(s, "0123456789") == "" {
-		return s
+// asTyped names the flags in which mistakes stand, in the place of a file that nobody wrote.
+func asTyped(err error) error {
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) {
+		return err
 	}
-	return yamlText(s)
+	var all []error
+	for _, m := range mistakes {
+		if m.Path == "" {
+			return err
+		}
+		where := strings.NewReplacer("systems[0]", "incumbent", "systems[1]", "candidate", "comparisons[0].", "").Replace(m.Path)
+		flag, _, _ := strings.Cut(where, ".")
+		all = append(all, fmt.Errorf("--%s: %s", flag, m.Text))
+	}
+	return errors.Join(all...)
 }

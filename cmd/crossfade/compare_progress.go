@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -12,11 +13,15 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge/telemetry"
 )
 
+// progressEvery is how often a line says how it goes where there is no terminal. Tests do
+// not wait so long.
+var progressEvery = 10 * time.Second
+
 // watch runs a comparison and shows how it goes.
 func (f *compareFlags) watch(ctx context.Context, p *engine.Comparing) error {
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	every := 10 * time.Second
+	every := progressEvery
 	if f.terminal {
 		every = 500 * time.Millisecond
 	}
@@ -73,4 +78,14 @@ func progressLine(s *telemetry.Comparison, since time.Duration) string {
 		parts = append(parts, s.Why)
 	}
 	return strings.Join(parts, "  ")
+}
+
+// overProgress writes over the progress line of a terminal, which comes again by itself.
+type overProgress struct{ io.Writer }
+
+func (o overProgress) Write(b []byte) (int, error) {
+	if _, err := o.Writer.Write(append([]byte("\r\x1b[K"), b...)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

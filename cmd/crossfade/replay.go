@@ -11,6 +11,11 @@ import (
 	"github.com/crossfade-mq/crossfade/bridge/bundle"
 )
 
+const replayExitHelp = `Exit codes:
+  0  the same is found
+  1  something else is found, or nothing
+  2  wrong usage, or the file is no bundle`
+
 func newReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay BUNDLE",
@@ -21,10 +26,7 @@ read and when, and say whether the same is found. Neither system is needed.
 With --to the messages that the bundle has of the key are sent to a scratch target, so
 that a consumer can be shown what came. ` + targetHelp + `
 
-Exit codes:
-  0  the same is found
-  1  something else is found, or nothing
-  2  wrong usage, or the file is no bundle`,
+` + replayExitHelp,
 		Args: cobra.ExactArgs(1),
 	}
 	to := cmd.Flags().String("to", "", "also send the messages of the key to this scratch target, in order")
@@ -43,9 +45,9 @@ Exit codes:
 			return failure{err}
 		}
 		if !v.Same {
-			return failure{fmt.Errorf("the replay finds %v%s, and the bundle says %s: this is a mistake of crossfade; please report it, with the bundle", v.Kinds, v.Found, b.Kind)}
+			return failure{fmt.Errorf("the replay finds %s, and the bundle says %s: this is a mistake of crossfade; please report it, with the bundle", found(&v), plain(b.Kind))}
 		}
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nreplayed: %s, as then\n", b.Kind); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nreplayed: %s, as then\n", plain(b.Kind)); err != nil {
 			return failure{err}
 		}
 		if *to == "" {
@@ -63,9 +65,29 @@ Exit codes:
 	return cmd
 }
 
+// found is what a replay came to, in words.
+func found(v *bundle.Verdict) string {
+	words := []string{}
+	for _, k := range v.Kinds {
+		words = append(words, k.String())
+	}
+	if v.Found != "" {
+		words = append(words, v.Found)
+	}
+	if len(words) == 0 {
+		return "no difference"
+	}
+	return strings.Join(words, ", ")
+}
+
 func writeBundle(w io.Writer, b *bundle.Bundle, history bool) error {
 	var errs []error
 	line := func(format string, args ...any) {
+		for i, a := range args { // whoever wrote the file may have written anything
+			if text, is := a.(string); is {
+				args[i] = plain(text)
+			}
+		}
 		_, err := fmt.Fprintf(w, format+"\n", args...)
 		errs = append(errs, err)
 	}
@@ -92,7 +114,7 @@ func writeBundle(w io.Writer, b *bundle.Bundle, history bool) error {
 		line("\nmessages of the key, as they were read:")
 		for i := range b.History {
 			h := &b.History[i]
-			line("  %s  %-9s  %s  %s", h.Read.Format("15:04:05.000"), h.Side, plain(h.Message.ID), plain(h.Text))
+			line("  %s  %-9s  %s  %s", h.Read.Format("15:04:05.000"), h.Side, h.Message.ID, h.Text)
 		}
 	}
 	return errors.Join(errs...)
@@ -101,7 +123,7 @@ func writeBundle(w io.Writer, b *bundle.Bundle, history bool) error {
 func frame(line func(string, ...any), f *bundle.Frame) {
 	line("  read %s, stored at %s", f.Read.Format("15:04:05.000"), f.Stored)
 	for _, h := range f.Message.Headers {
-		line("  header %s = %s", plain(string(h.Name)), plain(string(h.Value)))
+		line("  header %s = %s", string(h.Name), string(h.Value))
 	}
-	line("  %s", plain(f.Text))
+	line("  %s", f.Text)
 }
