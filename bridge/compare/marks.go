@@ -1,6 +1,9 @@
 package compare
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // marks are what the system of one side was asked, and what came of it: up to which time
 // everything that it stored was observed. Not for concurrent use.
@@ -15,20 +18,20 @@ type mark struct {
 	given func() bool
 }
 
-// mostMarks is how many questions are open at once. They are as far apart as the reader
-// lags, so that some come true soon and some hold what has come since.
+// mostMarks is how many questions are open at once. They are the further apart the longer
+// ago they were asked, so that a reader that lags learns how far it is in time to its lag.
 const mostMarks = 16
 
 func (m *marks) add(asked time.Duration, given func() bool) {
-	if len(m.open) == mostMarks {
-		kept := m.open[:0]
-		for i := range m.open {
-			if i%2 == 0 {
-				kept = append(kept, m.open[i])
+	if n := len(m.open); n == mostMarks { // the one goes that the fewest would miss
+		least, at := 0.0, 0
+		for i := 1; i < n-1; i++ {
+			gap := float64(m.open[i+1].asked-m.open[i-1].asked) / float64(asked-m.open[i].asked+1)
+			if at == 0 || gap < least {
+				least, at = gap, i
 			}
 		}
-		clear(m.open[len(kept):])
-		m.open = kept
+		m.open = slices.Delete(m.open, at, at+1)
 	}
 	m.open = append(m.open, mark{asked, given})
 }

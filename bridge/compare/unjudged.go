@@ -76,7 +76,7 @@ func (u *unjudged) begin() {
 // those that were not.
 func (u *unjudged) know(d *bridge.Delivery, o *drift.Observation) (known, judged bool) {
 	s := u.shard(d)
-	at := s.find(d, whatOf(o))
+	at := s.find(d, o)
 	if at < 0 {
 		return lasts(d) && d.Stored.Offset < s.newest, true
 	}
@@ -90,7 +90,8 @@ func (u *unjudged) know(d *bridge.Delivery, o *drift.Observation) (known, judged
 
 // find gives the item that a delivery of a new session is, or -1. What is missing in
 // between has gone at the system.
-func (s *shard) find(d *bridge.Delivery, what uint64) int {
+func (s *shard) find(d *bridge.Delivery, o *drift.Observation) int {
+	what := whatOf(o)
 	if s.again < 0 {
 		return -1
 	}
@@ -110,7 +111,7 @@ func (s *shard) find(d *bridge.Delivery, what uint64) int {
 	}
 	if s.again == 0 { // the first: acknowledged ones may come again, the fewer the likelier
 		for i := min(s.head, len(s.items)-1); i >= 0; i-- {
-			if s.items[i].what == what {
+			if s.items[i].what == what && (i == s.head || d.Redelivered || !o.Anonymous) { // equal contents are no proof
 				return i
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/crossfade-mq/crossfade/bridge/bundle"
+	"github.com/crossfade-mq/crossfade/bridge/config"
 )
 
 const replayExitHelp = `Exit codes:
@@ -37,6 +38,12 @@ that a consumer can be shown what came. ` + targetHelp + `
 		if err != nil {
 			return err
 		}
+		var target *config.Config
+		if *to != "" {
+			if target, err = scratch(*to); err != nil {
+				return err
+			}
+		}
 		v, err := bundle.Replay(b)
 		if err != nil {
 			return err
@@ -50,10 +57,10 @@ that a consumer can be shown what came. ` + targetHelp + `
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nreplayed: %s, as then\n", plain(b.Kind)); err != nil {
 			return failure{err}
 		}
-		if *to == "" {
+		if target == nil {
 			return nil
 		}
-		n, err := republish(cmd.Context(), b, *side, *to)
+		n, err := republish(cmd.Context(), b, *side, target)
 		if err != nil {
 			return failure{err}
 		}

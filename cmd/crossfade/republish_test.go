@@ -55,9 +55,16 @@ func TestReplaySendsMessagesOn(t *testing.T) {
 	if n != 20 {
 		t.Errorf("%d messages came", n)
 	}
-	for _, args := range [][]string{{"--to", "http://x/y"}, {"--to", s.url}, {"--to", s.url + "/NONE?subject=none.{key}"}, {"--to", s.url + "/SCRATCH?subject=scratch.{key}", "--side", "both"}} {
-		if code, out, errs := command(t, append([]string{"replay", files[0]}, args...)...); code != 1 || errs == "" {
-			t.Errorf("%q: exit code %d\n%s\n%s", args, code, out, errs)
+	for _, wrong := range []struct {
+		code int
+		args []string
+	}{
+		{2, []string{"--to", "http://x/y"}}, {2, []string{"--to", s.url}}, {2, []string{"--to", s.url + "/SCRATCH?subjects=x"}},
+		{2, []string{"--to", "amqp://u:hunter2@127.0.0.1:1/"}}, {2, []string{"--to", "nats://u:hun/ter2?@127.0.0.1:1/S?subject=x"}},
+		{1, []string{"--to", s.url + "/NONE?subject=none.{key}"}}, {1, []string{"--to", s.url + "/SCRATCH?subject=scratch.{key}", "--side", "both"}},
+	} {
+		if code, out, errs := command(t, append([]string{"replay", files[0]}, wrong.args...)...); code != wrong.code || errs == "" || strings.Contains(out+errs, "hun") {
+			t.Errorf("%q: exit code %d\n%s\n%s", wrong.args, code, out, errs)
 		}
 	}
 }
