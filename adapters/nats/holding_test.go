@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -247,6 +248,23 @@ func TestRemoveIsRefusedBesideASilentProcess(t *testing.T) {
 	eventually(t, "removed once the process is gone", func() bool {
 		return keeper.Remove(context.Background(), testIdentity.Bridge, testIdentity.Relay) == nil
 	})
+}
+
+// A session that ends over the question has gone, and nobody runs the relay.
+func TestRemoveBesideAProcessThatEnds(t *testing.T) {
+	o, js, srv := tapOf(t, SourceConfig{}, jetstream.StreamConfig{})
+	publish(t, js, "a.x", 1)
+	openSource(t, o).Close()
+	nc, _ := srv.client(t)
+	if _, err := nc.Subscribe(ownerSubject(testIdentity), func(*nats.Msg) { nc.Close() }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.system(t).Remove(t.Context(), testIdentity.Bridge, testIdentity.Relay); err != nil {
+		t.Error(err)
+	}
 }
 
 // Nothing can have been made where there is no JetStream.

@@ -46,9 +46,18 @@ func (o owner) String() string {
 	return "process " + bridge.Printable(o.words, 80)
 }
 
-// owner asks who runs the relay. The server answers at once where nobody does.
+// owner asks who runs the relay. The server answers at once where nobody does. Where nobody
+// has said a word it is asked once more: the session may have been about to end.
 func (c *connection) owner(ctx context.Context, id bridge.Identity) (owner, error) {
-	asked, cancel := context.WithTimeout(ctx, ownerWait)
+	o, err := c.askOwner(ctx, id, ownerWait)
+	if err == nil && o.there && o.process == "" {
+		return c.askOwner(ctx, id, ownerWait/4)
+	}
+	return o, err
+}
+
+func (c *connection) askOwner(ctx context.Context, id bridge.Identity, wait time.Duration) (owner, error) {
+	asked, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	m, err := c.request(asked, &nats.Msg{Subject: ownerSubject(id)})
 	switch {
