@@ -229,7 +229,7 @@ func Read(path string) (*Bundle, error) {
 	switch err := json.Unmarshal(data, b); {
 	case err != nil:
 		return nil, fmt.Errorf("bundle: %s is none, or is not whole: %w", path, err)
-	case b.Format == 0:
+	case b.Format <= 0:
 		return nil, fmt.Errorf("bundle: %s is none", path)
 	case b.Format > format:
 		return nil, fmt.Errorf("bundle: %s is of format %d, and this program reads up to %d: take the version that wrote it", path, b.Format, format)

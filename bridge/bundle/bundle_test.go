@@ -215,7 +215,7 @@ func TestWriterIsBounded(t *testing.T) {
 func TestWhatIsNoBundle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.json")
 	for text, want := range map[string]string{
-		"": "is none, or is not whole", "{}": "is none", "[]": "is none", `{"format":99}`: "take the version that wrote it", `{"format":1,"history":[{"side":`: "not whole",
+		"": "is none, or is not whole", "{}": "is none", `{"format":-1}`: "is none", "[]": "is none", `{"format":99}`: "take the version that wrote it", `{"format":1,"history":[{"side":`: "not whole",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ type Comparison struct {
 	passed    time.Duration
 	proof     struct{ at, by time.Duration } // what the relay has proved, and when; by 0 is nothing new
 	ended     bool
-	unread    string // why what there was by the end was not all read
+	unread    string // why not all was read that there was by the end
 	findings  []drift.Finding
 	state     State
 	failed    error
@@ -143,6 +143,9 @@ func (c *Comparison) setState(s State, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state, c.failed, c.since = s, err, time.Now()
+	if s == StateStopped && c.unread == "" {
+		c.unread = unreadable(c.readers[:])
+	}
 }
 
 // judgeEvery is how often what only time and the systems' answers can settle is judged.

@@ -237,7 +237,7 @@ func TestWhoIsNotReadToTheEnd(t *testing.T) {
 		if !c.atEnd(time.Minute+32*time.Second, w) || strings.Replace(c.unread, `\x1B`, "", 1) != tc.want {
 			t.Errorf("%v, %v down: %q, want %q", tc.read, tc.down, c.unread, tc.want)
 		}
-		if s := c.Snapshot(); s.Verdict != Incomparable || s.Why != c.unread {
+		if s := c.Snapshot(); s.Verdict != Pending || s.Why != c.unread || s.Unread != c.unread {
 			t.Errorf("%s: %s", s.Verdict, s.Why)
 		}
 	}
@@ -278,7 +278,10 @@ func TestWhatIsPendingForEver(t *testing.T) {
 			t.Errorf("%q", o.unread)
 		}
 	}
-	if s := o.Snapshot(); s.Verdict != Incomparable || s.Why != o.unread {
-		t.Errorf("%s: %s", s.Verdict, s.Why)
+	for outcome, want := range map[Outcome]Verdict{OutcomeMatch: Incomparable, OutcomeMissing: Drift, OutcomeIncomparable: Incomparable, "": Pending} {
+		o.joiner.tally.Outcomes = map[Outcome]uint64{outcome: 1}
+		if s := o.Snapshot(); s.Verdict != want || s.Why != o.unread || s.AsDelivery().Unread != o.unread {
+			t.Errorf("%s: %s, %s", outcome, s.Verdict, s.Why)
+		}
 	}
 }

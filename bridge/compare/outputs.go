@@ -155,6 +155,9 @@ func (o *Outputs) Run(ctx context.Context) error {
 		return cause
 	}
 	o.state = StateStopped
+	if o.unread == "" {
+		o.unread = unreadable(o.readers)
+	}
 	return nil
 }
 
@@ -260,6 +263,7 @@ type OutputsSnapshot struct {
 	Name    string
 	State   State
 	Why     string
+	Unread  string // why not all was read that there was by the end; empty if it was
 	Since   time.Time
 	Verdict Verdict
 	OutputCounts
@@ -273,7 +277,7 @@ type OutputsSnapshot struct {
 
 // AsDelivery is what it has in common with a comparison of what a relay brings.
 func (s *OutputsSnapshot) AsDelivery() Snapshot {
-	d := Snapshot{Name: s.Name, State: s.State, Why: s.Why, Since: s.Since, Verdict: s.Verdict, Begun: s.Begun}
+	d := Snapshot{Name: s.Name, State: s.State, Why: s.Why, Unread: s.Unread, Since: s.Since, Verdict: s.Verdict, Begun: s.Begun}
 	d.Matched = s.judged()
 	for side := range d.Sides {
 		d.Observed[side], d.Pending[side], d.Repeats[side] = s.Observed[side], s.Pending[side], s.Repeats[side]
@@ -312,7 +316,7 @@ func (o *Outputs) Snapshot() OutputsSnapshot {
 	for _, r := range o.readers {
 		s.Up = append(s.Up, r.link.up)
 	}
-	s.Verdict = o.verdict()
+	s.Verdict, s.Unread = o.verdict(), o.unread
 	s.State, s.Why = o.why(&s)
 	return s
 }
@@ -322,10 +326,12 @@ func (o *Outputs) verdict() Verdict {
 	switch {
 	case c[OutcomeMismatch]+c[OutcomeMissing]+c[OutcomeExtra] > 0:
 		return Drift
-	case c[OutcomeIncomparable] > 0 || o.unread != "":
+	case c[OutcomeIncomparable] > 0:
 		return Incomparable
 	case o.joiner.tally.judged() == 0:
 		return Pending
+	case o.unread != "":
+		return Incomparable
 	}
 	return Match
 }
@@ -341,11 +347,6 @@ func (o *Outputs) why(s *OutputsSnapshot) (State, string) {
 	case o.unread != "":
 		return StateStopped, o.unread
 	case o.state == StateStopped:
-		for _, r := range o.readers {
-			if why := r.unreadable(); why != "" {
-				return o.state, "the " + r.name + " could not be read: " + why
-			}
-		}
 		return o.state, o.progress(s)
 	}
 	for _, r := range o.readers {

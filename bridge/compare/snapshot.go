@@ -53,6 +53,7 @@ type Snapshot struct {
 	Name    string
 	State   State
 	Why     string // in words for a person
+	Unread  string // why not all was read that there was by the end; empty if it was
 	Since   time.Time
 	Verdict Verdict
 	drift.Report
@@ -104,9 +105,9 @@ func (c *Comparison) snapshot(now time.Time) (Snapshot, trials) {
 		s.Sides[side] = Side{Up: r.link.up, Read: c.at(r.marks.read), Last: c.at(r.last), Unjudged: r.unjudged.n}
 	}
 	s.State, s.Why, s.Since = c.why(now, &s)
-	if c.unread != "" {
-		s.Why = c.unread
-		if s.Verdict != Drift {
+	if s.Unread = c.unread; s.Unread != "" {
+		s.Why = s.Unread
+		if s.Verdict == Match {
 			s.Verdict = Incomparable
 		}
 	}
@@ -130,11 +131,6 @@ func (c *Comparison) why(now time.Time, s *Snapshot) (State, string, time.Time) 
 		}
 		return c.state, why, c.since
 	case StateStopped:
-		for side, r := range c.readers {
-			if why := r.unreadable(); why != "" {
-				return c.state, "the " + drift.Side(side).String() + " could not be read: " + why, c.since
-			}
-		}
 		return c.state, c.progress(s), c.since
 	}
 	for side, r := range c.readers {
@@ -161,6 +157,16 @@ func (r *reader) unreadable() string {
 		return ""
 	}
 	return bridge.Printable(oneLine(r.link.err), 400)
+}
+
+// unreadable names the first reader without a session; empty if all have one.
+func unreadable(readers []*reader) string {
+	for _, r := range readers {
+		if why := r.unreadable(); why != "" {
+			return "the " + r.name + " could not be read: " + why
+		}
+	}
+	return ""
 }
 
 // progress is what there is to say while both sides are read.

@@ -171,7 +171,7 @@ func Of(s *telemetry.Comparison, c compare.Coverage, began, at time.Time) *Repor
 			to.Read = read.UTC()
 		}
 	}
-	if s.Verdict != compare.Match && s.Verdict != compare.Drift {
+	if s.Unread != "" || s.Verdict != compare.Match && s.Verdict != compare.Drift {
 		r.Why = s.Why
 	}
 	if s.Outputs != nil {

@@ -127,10 +127,14 @@ func (f *compareFlags) run(cmd *cobra.Command, args []string) error {
 	for _, t := range found.list {
 		r.Add(t.bundle, t.path)
 	}
-	if err := f.finish(cmd, c, x, r, err); err != nil {
-		return err
+	switch finished := f.finish(cmd, c, x, r, err); {
+	case finished == nil:
+		return verdictOf(s.Verdict)
+	case err == nil && s.Verdict == compare.Drift: // which is not hidden by what failed at the end
+		return failure{finished}
+	default:
+		return finished
 	}
-	return verdictOf(s.Verdict)
 }
 
 type told struct {

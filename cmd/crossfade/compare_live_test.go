@@ -260,6 +260,37 @@ func TestCompareWithAnUnreachableSide(t *testing.T) {
 	}
 }
 
+// A comparison that is stopped while a side cannot be read is no match, though all that was
+// judged is the same; and what was found stays found, though nothing can be removed.
+func TestCompareStoppedWhileASideIsDown(t *testing.T) {
+	for _, c := range []struct {
+		candidate string
+		code      int
+		heading   string
+		until     string
+	}{
+		{"same", 2, "INCOMPARABLE  streams\n           the incumbent could not be read: ", "matched 2  pending 0 + 0"},
+		{"other", 1, "DRIFT  streams\n           the incumbent could not be read: ", "corrupted 1"},
+	} {
+		everyMoment(t)
+		s := newTwoStreams(t)
+		l := live(t, s.args()...)
+		l.until("nothing has come from the incumbent yet")
+		s.both(0, 1)
+		s.publish(t.Context(), "I", 0, 1, "same")
+		s.publish(t.Context(), "C", 0, 1, c.candidate)
+		l.until(c.until)
+		s.down()
+		for _, side := range []string{"incumbent", "candidate"} {
+			l.until("msg=waiting comparison=streams side=" + side)
+		}
+		code, out, errs := l.interrupt()
+		if code != c.code || !strings.HasPrefix(out, c.heading) || !strings.Contains(errs, "what the comparison made may be left: ") {
+			t.Errorf("%s: exit code %d\n%s\n%s", c.candidate, code, out, errs)
+		}
+	}
+}
+
 // With a configuration it is said how to remove later what could not be removed.
 func TestCompareSaysHowToRemoveWhatIsLeft(t *testing.T) {
 	there := closedPort(t)

@@ -19,9 +19,10 @@ import (
 
 // twoStreams are I and C of one server, into which a test publishes.
 type twoStreams struct {
-	t   *testing.T
-	url string
-	js  jetstream.JetStream
+	t    *testing.T
+	url  string
+	js   jetstream.JetStream
+	down func() // ends the server of both
 }
 
 func newTwoStreams(t *testing.T) *twoStreams {
@@ -49,7 +50,7 @@ func newTwoStreams(t *testing.T) *twoStreams {
 			t.Fatal(err)
 		}
 	}
-	return &twoStreams{t, s.ClientURL(), js}
+	return &twoStreams{t, s.ClientURL(), js, s.Shutdown}
 }
 
 // publish stores a message of a key in a stream, as a producer with IDs of its own does.
