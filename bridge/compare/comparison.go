@@ -38,6 +38,7 @@ type Comparison struct {
 	begun     bool
 	passed    time.Duration
 	proof     struct{ at, by time.Duration } // what the relay has proved, and when; by 0 is nothing new
+	drained   time.Duration                  // when both sides had been read to the end; 0 is not yet
 	ended     bool
 	unread    string // why not all was read that there was by the end
 	findings  []drift.Finding
@@ -274,11 +275,12 @@ func (c *Comparison) settleFloors(now time.Duration) {
 }
 
 // giveUp is how long, beyond what it waits for messages, a bounded comparison waits at its
-// end for a side that cannot be read.
+// end for a side of which nothing comes.
 const giveUp = 30 * time.Second
 
-// atEnd says that everything is judged that the streams held at the end. What is pending
-// then, and of which nothing has come for a while, does not come any more.
+// atEnd says that everything is judged that the streams held at the end, which is all that
+// was observed by the time that they had been read that far. What is pending then, and of
+// which nothing has come for a while, does not come any more.
 func (c *Comparison) atEnd(now time.Duration, w drift.Watermarks) bool {
 	end := c.cfg.End.Sub(c.epoch)
 	r := &c.lookedAt
@@ -289,32 +291,44 @@ func (c *Comparison) atEnd(now time.Duration, w drift.Watermarks) bool {
 	if now < end {
 		return false
 	}
-	for _, side := range []drift.Side{drift.Candidate, drift.Incumbent} { // whose reader waits for the candidate's to open
-		if w.Read[side] < end && now >= end+settle+giveUp {
-			c.unread = fmt.Sprintf("the %s was not read to the end within %s", side, settle+giveUp)
-			if why := c.readers[side].unreadable(); why != "" {
-				c.unread += ": " + why
-			}
-			return true
+	if c.drained == 0 {
+		if w.Read[drift.Incumbent] < end || w.Read[drift.Candidate] < end {
+			return c.stalled(now, end, settle+giveUp, w)
 		}
+		c.drained = now
 	}
-	if w.Read[drift.Incumbent] < end {
-		return false
-	}
-	pending := func(side drift.Side) bool { return r.Oldest[side] != 0 && r.Oldest[side] < end }
-	if r.Swept >= end && !pending(drift.Incumbent) && !pending(drift.Candidate) {
+	pending := func(side drift.Side) bool { return r.Oldest[side] != 0 && r.Oldest[side] < c.drained }
+	if r.Swept >= c.drained && !pending(drift.Incumbent) && !pending(drift.Candidate) {
 		return true
 	}
-	all := end + max(settle, 2*r.LagMost)
+	all := c.drained + max(settle, 2*r.LagMost)
 	if w.Read[drift.Candidate] >= all {
-		c.passed = max(c.passed, end)
+		c.passed = max(c.passed, c.drained)
 	}
 	if now >= all+giveUp { // a side was read to the end, and not since
-		c.unread = fmt.Sprintf("what was pending at the end could not be judged within %s", all-end+giveUp)
+		c.unread = fmt.Sprintf("what was pending at the end could not be judged within %s", all-c.drained+giveUp)
 		for side, r := range c.readers {
 			if why := r.unreadable(); why != "" {
 				c.unread += "; the " + drift.Side(side).String() + " could not be read: " + why
 			}
+		}
+		return true
+	}
+	return false
+}
+
+// stalled says that nothing more has come for so long of a side that was not read to the
+// end, though it does not wait for the other one.
+func (c *Comparison) stalled(now, end, patience time.Duration, w drift.Watermarks) bool {
+	quiet := func(side drift.Side) bool { return now-max(end, c.readers[side].last) >= patience }
+	for _, side := range []drift.Side{drift.Candidate, drift.Incumbent} { // whose reader waits for the candidate's to open
+		waits := c.lookedAt.Pending[side] >= uint64(c.cfg.Limits.Pending) && !quiet(1-side)
+		if w.Read[side] >= end || !quiet(side) || waits {
+			continue
+		}
+		c.unread = fmt.Sprintf("the %s was not read to the end: nothing more came for %s", side, patience)
+		if why := c.readers[side].unreadable(); why != "" {
+			c.unread += ": " + why
 		}
 		return true
 	}

@@ -212,10 +212,10 @@ func TestWhoIsNotReadToTheEnd(t *testing.T) {
 		down []drift.Side
 		want string
 	}{
-		{[2]time.Duration{0, 0}, []drift.Side{drift.Candidate}, "the candidate was not read to the end within 32s: no route"},
-		{[2]time.Duration{0, 0}, []drift.Side{drift.Incumbent, drift.Candidate}, "the candidate was not read to the end within 32s: no route"},
-		{[2]time.Duration{0, time.Hour}, []drift.Side{drift.Incumbent}, "the incumbent was not read to the end within 32s: no route"},
-		{[2]time.Duration{0, time.Hour}, nil, "the incumbent was not read to the end within 32s"},
+		{[2]time.Duration{0, 0}, []drift.Side{drift.Candidate}, "the candidate was not read to the end: nothing more came for 32s: no route"},
+		{[2]time.Duration{0, 0}, []drift.Side{drift.Incumbent, drift.Candidate}, "the candidate was not read to the end: nothing more came for 32s: no route"},
+		{[2]time.Duration{0, time.Hour}, []drift.Side{drift.Incumbent}, "the incumbent was not read to the end: nothing more came for 32s: no route"},
+		{[2]time.Duration{0, time.Hour}, nil, "the incumbent was not read to the end: nothing more came for 32s"},
 	} {
 		p := newPair(t, nil)
 		cfg := p.config()
@@ -257,6 +257,7 @@ func TestWhatIsPendingForEver(t *testing.T) {
 	c.lookedAt = drift.Report{Swept: time.Hour, Oldest: [2]time.Duration{time.Second, 0}, LagMost: 5 * time.Second}
 	c.readers[drift.Candidate].link = link{err: errors.New("no route")}
 	w := drift.Watermarks{Read: [2]time.Duration{time.Hour, time.Minute + time.Second}}
+	c.atEnd(time.Minute, w)
 	if c.atEnd(time.Minute+39*time.Second, w) || c.unread != "" || c.passed != 0 {
 		t.Errorf("it is over too soon: %q", c.unread)
 	}
@@ -270,11 +271,13 @@ func TestWhatIsPendingForEver(t *testing.T) {
 	}
 	o.cfg.End = o.epoch.Add(time.Minute)
 	o.readers[drift.Candidate].link = link{err: errors.New("no route")}
-	for _, read := range []time.Duration{0, time.Minute + time.Second} {
-		if o.unread = ""; o.atEnd(time.Minute+31*time.Second, read) || o.unread != "" {
+	o.readers[drift.Incumbent].marks.read = time.Hour
+	for read, patience := range map[time.Duration]string{0: "32s", time.Minute + time.Second: "30s"} {
+		o.unread, o.drained, o.readers[drift.Candidate].marks.read = "", 0, read
+		if o.atEnd(time.Minute, read) || o.atEnd(time.Minute+31*time.Second, read) || o.unread != "" {
 			t.Errorf("it is over too soon: %q", o.unread)
 		}
-		if !o.atEnd(time.Minute+32*time.Second, read) || o.unread != "the candidate was not read to the end within 32s: no route" {
+		if !o.atEnd(time.Minute+32*time.Second, read) || o.unread != "the candidate was not read to the end: nothing more came for "+patience+": no route" {
 			t.Errorf("%q", o.unread)
 		}
 	}
@@ -282,6 +285,76 @@ func TestWhatIsPendingForEver(t *testing.T) {
 		o.joiner.tally.Outcomes = map[Outcome]uint64{outcome: 1}
 		if s := o.Snapshot(); s.Verdict != want || s.Why != o.unread || s.AsDelivery().Unread != o.unread {
 			t.Errorf("%s: %s, %s", outcome, s.Verdict, s.Why)
+		}
+	}
+}
+
+// What was stored by the end may be read long after it: then what is pending of it is waited
+// for too, and a side of which something comes is not given up.
+func TestTheEndWhileReadingLags(t *testing.T) {
+	p := newPair(t, nil)
+	cfg := p.config()
+	cfg.Settle = 2 * time.Second
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const end = time.Minute
+	c.cfg.End = c.epoch.Add(end)
+	behind := drift.Watermarks{Read: [2]time.Duration{end, end - 1}}
+	c.readers[drift.Candidate].last = 5 * time.Minute
+	if c.atEnd(5*time.Minute+31*time.Second, behind) {
+		t.Errorf("over while it is read: %s", c.unread)
+	}
+	if !c.atEnd(5*time.Minute+32*time.Second, behind) || c.unread != "the candidate was not read to the end: nothing more came for 32s" {
+		t.Errorf("%q", c.unread)
+	}
+	// One that waits for the other is given up with it.
+	c.unread, behind.Read = "", [2]time.Duration{end - 1, end - 1}
+	c.lookedAt.Pending[drift.Incumbent] = uint64(c.cfg.Limits.Pending)
+	if c.atEnd(5*time.Minute+31*time.Second, behind) {
+		t.Errorf("over while the incumbent waits: %s", c.unread)
+	}
+	if c.lookedAt.Pending[drift.Incumbent]--; !c.atEnd(5*time.Minute+31*time.Second, behind) || c.unread != "the incumbent was not read to the end: nothing more came for 32s" {
+		t.Errorf("%q", c.unread)
+	}
+	// What was observed after the end, but before all of it was, is judged.
+	c.unread, c.lookedAt = "", drift.Report{Swept: 9 * time.Minute, Oldest: [2]time.Duration{5 * time.Minute, 0}}
+	w := drift.Watermarks{Read: [2]time.Duration{end, end}}
+	if c.atEnd(9*time.Minute, w) || c.passed != 0 {
+		t.Errorf("over with what is pending: %s", c.unread)
+	}
+	if w.Read[drift.Candidate] = 9*time.Minute + 2*time.Second; c.atEnd(w.Read[drift.Candidate], w) || c.passed != 9*time.Minute {
+		t.Errorf("what does not come any more is not said to: %v", c.passed)
+	}
+	c.lookedAt = drift.Report{Swept: w.Read[drift.Candidate]}
+	if !c.atEnd(w.Read[drift.Candidate]+1, w) || c.unread != "" {
+		t.Errorf("not over, %q", c.unread)
+	}
+
+	o, err := NewOutputs(OutputsConfig{Name: "o", Streams: cfg.Streams[:], Join: Join{By: JoinID}, Settle: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.cfg.End = o.epoch.Add(end)
+	for _, r := range o.readers {
+		r.last = 5 * time.Minute
+	}
+	if o.atEnd(5*time.Minute+31*time.Second, 0) || o.unread != "" {
+		t.Errorf("over while it is read: %s", o.unread)
+	}
+	for _, at := range []struct {
+		now, read time.Duration
+		passed    time.Duration
+		over      bool
+	}{
+		{9 * time.Minute, end, 0, false},
+		{9*time.Minute + 2*time.Second, 9 * time.Minute, 0, false},
+		{9*time.Minute + 3*time.Second, 9*time.Minute + 2*time.Second, 9*time.Minute + 2*time.Second, false},
+		{9*time.Minute + 4*time.Second, 9*time.Minute + 3*time.Second, 9*time.Minute + 2*time.Second, true},
+	} {
+		if over := o.atEnd(at.now, at.read); over != at.over || o.passed != at.passed || o.unread != "" {
+			t.Errorf("%+v: over %t, passed %v, %q", at, over, o.passed, o.unread)
 		}
 	}
 }

@@ -80,6 +80,7 @@ type Outputs struct {
 	floors    [streams]time.Duration
 	lookedAt  time.Duration
 	passed    time.Duration
+	drained   time.Duration // when all streams had been read to the end; 0 is not yet
 	unread    string
 	state     State
 	failed    error
@@ -223,31 +224,47 @@ func (o *Outputs) begin(now, read time.Duration) {
 	}
 }
 
-// atEnd says that everything is judged that the streams held at the end.
+// atEnd says that everything is judged that the streams held at the end, which is all that
+// was observed by the time that they had been read that far.
 func (o *Outputs) atEnd(now, read time.Duration) bool {
 	end := o.cfg.End.Sub(o.epoch)
 	settle := o.cfg.Settle
 	if settle == 0 {
 		settle = 2 * o.cfg.Grace
 	}
-	switch {
-	case now < end:
+	if now < end {
 		return false
-	case read < end+settle && now >= end+settle+giveUp:
-		o.unread = "not all streams were read to the end within " + (settle + giveUp).String()
-		for _, r := range o.readers {
-			if why := r.unreadable(); why != "" {
-				o.unread = "the " + r.name + " was not read to the end within " + (settle + giveUp).String() + ": " + why
-			}
+	}
+	if o.drained == 0 {
+		if read < end {
+			return o.stalled(now, end, settle+giveUp)
 		}
-		return true
-	case read < end+settle:
-		return false
-	case o.passed < end+settle:
-		o.passed = end + settle
+		o.drained = now
+	}
+	switch all := o.drained + settle; {
+	case read < all:
+		return o.stalled(now, all, giveUp)
+	case o.passed < all:
+		o.passed = all
 		return false
 	}
 	return true
+}
+
+// stalled says that nothing more has come for so long of a stream that was not read to an
+// end.
+func (o *Outputs) stalled(now, end, patience time.Duration) bool {
+	for _, r := range o.readers {
+		if r.finished || r.marks.read >= end || now-max(end, r.last) < patience {
+			continue
+		}
+		o.unread = fmt.Sprintf("the %s was not read to the end: nothing more came for %s", r.name, patience)
+		if why := r.unreadable(); why != "" {
+			o.unread += ": " + why
+		}
+		return true
+	}
+	return false
 }
 
 // judged is how many records were found on both sides.

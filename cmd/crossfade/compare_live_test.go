@@ -402,14 +402,15 @@ func TestReplayOfBundles(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if code, out, errs := command(t, s.args("--from", "first", "--for", "100ms", "--evidence", dir)...); code != 1 {
-		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	compared, said, errs := command(t, s.args("--from", "first", "--for", "100ms", "--evidence", dir)...)
+	if compared != 1 {
+		t.Fatalf("exit code %d\n%s\n%s", compared, said, errs)
 	}
 	one := func(kind string) string {
 		t.Helper()
 		files, err := filepath.Glob(filepath.Join(dir, "*-"+kind+"-*.json"))
 		if err != nil || len(files) != 1 {
-			t.Fatalf("%v, %v", files, err)
+			t.Fatalf("%v, %v\n%s\n%s", files, err, said, errs)
 		}
 		return files[0]
 	}
