@@ -16,7 +16,7 @@ func quick(t *testing.T) Options {
 func TestDemoMovesEverythingOnceAndInOrder(t *testing.T) {
 	var out strings.Builder
 	o := quick(t)
-	o.For = 5 * time.Second // so that something is done wrong
+	o.For, o.patience = 5*time.Second, time.Minute // so that something is done wrong, and all of it is judged
 	if err := Run(t.Context(), &out, o); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
