@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ type comparisonStatus struct {
 	Candidate comparedSide      `json:"candidate"`
 	Matched   uint64            `json:"matched"`
 	Drift     map[string]uint64 `json:"drift"`
+	LagMost   float64           `json:"lag_most_seconds"`
 	Outcomes  map[string]uint64 `json:"outcomes"`
 	Fields    []struct {
 		Path   string `json:"path"`
@@ -29,10 +32,13 @@ type comparisonStatus struct {
 }
 
 type comparedSide struct {
-	Connected    bool   `json:"connected"`
-	Observed     uint64 `json:"observed"`
-	Pending      uint64 `json:"pending"`
-	Incomparable uint64 `json:"incomparable"`
+	Connected    bool      `json:"connected"`
+	Observed     uint64    `json:"observed"`
+	Pending      uint64    `json:"pending"`
+	Repeats      uint64    `json:"repeats"`
+	Incomparable uint64    `json:"incomparable"`
+	Before       uint64    `json:"before"`
+	Read         time.Time `json:"read"` // up to when everything was
 }
 
 func (c *comparisonStatus) drifts() (n uint64) {
@@ -81,6 +87,81 @@ func (s *scene) awaitCompared(within time.Duration, least uint64) (all []compari
 	return last
 }
 
+// awaitComparison waits until ok holds for the only comparison, and gives it.
+func (s *scene) awaitComparison(what string, ok func(*comparisonStatus) bool) (last comparisonStatus) {
+	s.t.Helper()
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("comparison: %+v", last)
+		}
+	}()
+	await(s.t, patience, what, func() bool {
+		if s.bridge.ended() {
+			s.t.Fatalf("the bridge ended by itself\n%s", s.bridge.logTail(20))
+		}
+		st, err := s.bridge.status()
+		if err != nil || len(st.Comparisons) != 1 {
+			return false
+		}
+		last = st.Comparisons[0]
+		return ok(&last)
+	})
+	return last
+}
+
+// bothRead says that a comparison reads both of its sides.
+func bothRead(c *comparisonStatus) bool { return c.Incumbent.Connected && c.Candidate.Connected }
+
+// awaitJudged waits until all that both sides have stored by now is read and judged.
+func (s *scene) awaitJudged() comparisonStatus {
+	s.t.Helper()
+	now := time.Now()
+	return s.awaitComparison("everything judged", func(c *comparisonStatus) bool {
+		i, k := &c.Incumbent, &c.Candidate
+		return i.Read.After(now) && k.Read.After(now) && i.Pending+k.Pending == 0
+	})
+}
+
+// A difference is one that the bridge has logged, in any of its lives.
+type difference struct {
+	at                    time.Time
+	kind, key, id, bundle string
+	line                  string
+}
+
+// loggedDrift has the fields of such a line; texts are quoted where they have to be.
+var loggedDrift = regexp.MustCompile(`^time=(\S+) .*msg=drift .*kind=(\S+) key=("(?:[^"\\]|\\.)*"|\S*) id=("(?:[^"\\]|\\.)*"|\S*) .*bundle=(\S+)$`)
+
+// logged gives the differences that the bridge has logged.
+func (s *scene) logged() (all []difference) {
+	s.t.Helper()
+	log, err := os.ReadFile(s.bridge.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	plain := func(text string) string {
+		if p, err := strconv.Unquote(text); err == nil {
+			return p
+		}
+		return text
+	}
+	for line := range strings.Lines(string(log)) {
+		if !strings.Contains(line, "msg=drift ") {
+			continue
+		}
+		fields := loggedDrift.FindStringSubmatch(strings.TrimSpace(line))
+		if fields == nil {
+			s.t.Fatalf("a line that cannot be read: %s", line)
+		}
+		at, err := time.Parse(time.RFC3339Nano, fields[1])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, difference{at, fields[2], plain(fields[3]), plain(fields[4]), plain(fields[5]), line})
+	}
+	return all
+}
+
 // expectNoDrift is the promise about a candidate that is healthy: no drift in any life of
 // the bridge, and nothing that could not be judged.
 func (s *scene) expectNoDrift(all []comparisonStatus) {
@@ -92,14 +173,8 @@ func (s *scene) expectNoDrift(all []comparisonStatus) {
 		}
 		s.notes = append(s.notes, fmt.Sprintf("%-24s matched %d since the last start, of %d and %d observed; drift %d", c.Name, c.Matched, c.Incumbent.Observed, c.Candidate.Observed, c.drifts()))
 	}
-	log, err := os.ReadFile(s.bridge.log)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(log)) {
-		if strings.Contains(line, "msg=drift") {
-			s.t.Errorf("found, where nothing is: %s", line)
-		}
+	for _, d := range s.logged() {
+		s.t.Errorf("found, where nothing is: %s", d.line)
 	}
 }
 

@@ -229,6 +229,13 @@ func standsBy(r *relayStatus) bool { return r.State == "waiting" || r.State == "
 // begin starts the bridge and, once its taps are there, the load.
 func (s *scene) begin() {
 	s.t.Helper()
+	s.open()
+	s.play()
+}
+
+// open starts the bridge, and returns once its taps are there.
+func (s *scene) open() {
+	s.t.Helper()
 	s.write()
 	s.start()
 	s.t.Cleanup(func() {
@@ -238,6 +245,11 @@ func (s *scene) begin() {
 	})
 	s.awaitBridge(patience, "connected to both sides", connected)
 	s.t.Cleanup(s.sweep)
+}
+
+// play starts the load.
+func (s *scene) play() {
+	s.t.Helper()
 	book := ledger.NewBook(ledger.NewPlan(s.load))
 	for i, r := range s.relays {
 		subject, aside, seen, losses := r.book.Subject, r.book.Aside, r.book.Seen, r.book.Losses
@@ -255,12 +267,23 @@ func (s *scene) begin() {
 	go func() { s.produced <- s.produce(ctx, book, s.source, s.pace) }()
 }
 
+// comparedName is that of a comparison in its lines.
+var comparedName = regexp.MustCompile(`name: ([^,]+)`)
+
 // ownNames finds what the bridge made at RabbitMQ in the words of its check.
 var ownNames = regexp.MustCompile(`crossfade\.[^ ]+`)
 
 // sweep removes what the bridge made at the brokers.
 func (s *scene) sweep() {
 	s.bridge.kill()
+	for _, c := range s.compared {
+		for _, side := range []string{"incumbent", "candidate"} {
+			reader := comparedName.FindStringSubmatch(c)[1] + "-" + side
+			if out, code := command(s.t, s.binary, nil, "remove", "-c", s.config, "--confirm", reader); code != 0 {
+				s.t.Errorf("sweep: remove %s: exit code %d\n%s", reader, code, out)
+			}
+		}
+	}
 	out, _ := command(s.t, s.binary, nil, "check", "-c", s.config)
 	conn, err := amqp.Dial(s.rabbit)
 	if err != nil {
@@ -492,4 +515,12 @@ func (s *scene) print() {
 		fmt.Fprintf(&b, "      %s\n", n)
 	}
 	fmt.Print(b.String())
+}
+
+// aloneIfFull plays a story beside others at reduced size only: at full size the load is as
+// large as the machine takes.
+func aloneIfFull(t *testing.T) {
+	if !full {
+		t.Parallel()
+	}
 }
