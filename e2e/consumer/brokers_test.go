@@ -76,9 +76,9 @@ func story(t *testing.T, p *place) {
 
 	var samples, repeats, skipped int
 	for _, enough := range []int{len(want) / 3, len(want)} {
-		c, longer := consumerOf(t, flags), time.Duration(0)
-		if enough == len(want) {
-			longer = time.Second // for repeats behind the last result, and for results that must not come
+		c, longer := consumerOf(t, flags), time.Second // for repeats behind the last result, and for results that must not come
+		if enough < len(want) {
+			c.in, longer = &stopping{input: c.in, after: len(all) * 2 / 3}, 0
 		}
 		p.run(t, c, enough, longer)
 		samples, repeats, skipped = samples+c.Counts().Samples, repeats+c.Counts().Repeats, skipped+c.Counts().Skipped
@@ -145,17 +145,39 @@ func (p *place) abandon(t *testing.T, flags string) {
 	}
 }
 
-// run lets the consumer run until there are enough results, and a while longer.
+// A stopping input stops its consumer once it has given so many messages.
+type stopping struct {
+	input
+	after int
+	stop  func()
+}
+
+func (s *stopping) receive(ctx context.Context) ([]message, error) {
+	batch, err := s.input.receive(ctx)
+	if s.after -= len(batch); s.after <= 0 {
+		s.stop()
+	}
+	return batch, err
+}
+
+// run lets the consumer run until it is stopped, or until there are enough results, and a
+// while longer.
 func (p *place) run(t *testing.T, c *consumer, enough int, longer time.Duration) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	if s, is := c.in.(*stopping); is {
+		s.stop, enough = stop, 1<<30
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
 	for deadline := time.Now().Add(60 * time.Second); len(p.results.list()) < enough; {
 		select {
 		case err := <-ended:
-			t.Fatalf("the consumer ended: %v", err)
+			if err != nil || ctx.Err() == nil {
+				t.Fatalf("the consumer ended: %v", err)
+			}
+			return
 		case <-time.After(5 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {

@@ -19,7 +19,7 @@ type input interface {
 	// open connects. Nothing is received before.
 	open(ctx context.Context) error
 	// receive gives what comes within linger, but not much more than one batch. When
-	// ctx has ended it gives what the broker has handed out already, without waiting.
+	// ctx has ended it gives what it has by then, without waiting.
 	receive(ctx context.Context) ([]message, error)
 	// acknowledge tells the broker that everything received is done with.
 	acknowledge(ctx context.Context) error
