@@ -17,7 +17,7 @@ func (x *Exact) Advance(now time.Duration, w Watermarks) {
 	x.lag.rotate(x.now)
 	grace := x.grace()
 	for {
-		h, ok := x.holes.expired(x.now - grace)
+		h, ok := x.holes.expired(min(x.now, x.marks.Read[Candidate]) - grace)
 		if !ok {
 			break
 		}

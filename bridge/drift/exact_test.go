@@ -54,6 +54,32 @@ func TestMissingTakesItsGrace(t *testing.T) {
 	}
 }
 
+// What was passed may come for as long as the grace of the candidate's own: the time in which
+// its reader sees nothing does not count.
+func TestTheGraceWaitsForTheCandidatesReader(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		s := newStage(t, Options{Grace: 5 * time.Second})
+		s.sees(Incumbent, 9*time.Second, 1, 1, 2)
+		s.sees(Candidate, 10*time.Second, 1, 2)
+		down := Watermarks{Read: [2]time.Duration{time.Minute, 10 * time.Second}}
+		s.x.Advance(time.Minute, down)
+		s.counts("while it is down", Counts{Matched: 1})
+		want := Counts{Matched: 1, Drift: [Kinds]uint64{Missing: 1}}
+		if comes {
+			s.sees(Candidate, time.Minute, 1, 1)
+			want = Counts{Matched: 2, Drift: [Kinds]uint64{Reordered: 1}}
+		}
+		down.Read[Candidate] = 14 * time.Second
+		s.x.Advance(time.Minute+time.Second, down)
+		if !comes {
+			s.counts("within the grace", Counts{Matched: 1})
+		}
+		down.Read[Candidate] = 16 * time.Second
+		s.x.Advance(time.Minute+2*time.Second, down)
+		s.counts("after it", want)
+	}
+}
+
 // The grace grows with the lag that was seen, up to its bound.
 func TestGraceFollowsTheLag(t *testing.T) {
 	s := newStage(t, Options{Grace: time.Second, GraceMost: 8 * time.Second})
