@@ -180,6 +180,8 @@ type Delivery struct {
 	// Gap says that messages in front of this one, of its shard, were removed before they
 	// could be given, which the configuration accepts.
 	Gap bool
-	// Redelivered is the source's hint that it delivered this position before.
+	// Redelivered is the source's hint that it delivered this position before. Where
+	// places do not last from session to session, nothing that an earlier session
+	// delivered comes without it; what comes with it may be new.
 	Redelivered bool
 }

@@ -37,6 +37,7 @@ type shard struct {
 	again  int    // of a new session: items from here on have not come again; -1 in none
 	newest uint64 // one more than the offset observed last, where offsets last
 	kept   int    // how many acknowledged items are kept
+	rejoin rejoin
 }
 
 // An item is one message.
@@ -65,6 +66,7 @@ func (u *unjudged) begin() {
 	u.latest = nil
 	for _, s := range u.shards {
 		s.again = 0
+		s.rejoin = rejoin{}
 		for i := range s.items {
 			s.items[i].valid = false
 		}
@@ -109,27 +111,50 @@ func (s *shard) find(d *bridge.Delivery, o *drift.Observation) int {
 		}
 		return -1
 	}
-	if s.again == 0 { // the first: acknowledged ones may come again, the fewer the likelier
+	return s.next(what, d)
+}
+
+// next gives the item that a delivery is which has no lasting place.
+func (s *shard) next(what uint64, d *bridge.Delivery) int {
+	r := &s.rejoin
+	if !d.Redelivered {
+		s.again = -1
+		r.over()
+		return -1
+	}
+	from := s.again
+	if from == 0 { // the first: acknowledged ones may come again, the fewer the likelier
+		r.over()
+		from = s.head
 		for i := min(s.head, len(s.items)-1); i >= 0; i-- {
-			if s.items[i].what == what && (i == s.head || d.Redelivered || !o.Anonymous) { // equal contents are no proof
-				return i
+			if s.items[i].what == what {
+				from = i
+				break
 			}
 		}
-		s.again = s.head
 	}
-	for i := s.again; i < len(s.items); i++ {
+	s.note(what, d.Receipt)
+	for i := from; i < len(s.items); i++ {
 		if s.items[i].what == what {
+			if len(r.came) == 1 {
+				r.first = i
+			}
 			return i
 		}
 	}
-	s.again = -1
-	return -1
+	i := s.rejoined()
+	if i < 0 {
+		s.again = -1
+		r.over()
+	}
+	return i
 }
 
 // add takes in a delivery that was observed.
 func (u *unjudged) add(d *bridge.Delivery, o *drift.Observation) {
 	s := u.shard(d)
 	s.again = -1
+	s.rejoin.over()
 	if s.newest = max(s.newest, d.Stored.Offset+1); !lasts(d) {
 		s.kept = mostKept
 	}
@@ -140,6 +165,8 @@ func (u *unjudged) add(d *bridge.Delivery, o *drift.Observation) {
 // take appends the receipts of what was observed before that time.
 func (u *unjudged) take(before time.Duration, dst []bridge.Receipt) []bridge.Receipt {
 	for _, s := range u.shards {
+		dst = append(dst, s.rejoin.void...)
+		s.rejoin.void = s.rejoin.void[:0]
 		for s.head < len(s.items) && s.items[s.head].at < before {
 			if it := &s.items[s.head]; it.valid {
 				dst = append(dst, it.receipt)
@@ -165,6 +192,7 @@ func (s *shard) forget() {
 	if s.again > 0 {
 		s.again = max(1, s.again-n)
 	}
+	s.rejoin.first = max(0, s.rejoin.first-n)
 }
 
 // nth is when about the n-th oldest was observed: of one shard exactly.

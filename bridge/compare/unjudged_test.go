@@ -32,6 +32,7 @@ type heldShard struct {
 type storedAt struct {
 	what  string
 	acked bool
+	given uint64 // the session in which it was first
 }
 
 func newHeld(log bool) *heldStream {
@@ -78,7 +79,10 @@ func (h *heldStream) give(shard int32) (again, more bool) {
 	n := s.given
 	s.given++
 	h.clock += time.Millisecond
-	d := bridge.Delivery{Receipt: bridge.Receipt{Shard: shard, Seq: uint64(n), Ref: h.session}}
+	if s.stored[n].given == 0 {
+		s.stored[n].given = h.session
+	}
+	d := bridge.Delivery{Receipt: bridge.Receipt{Shard: shard, Seq: uint64(n), Ref: h.session}, Redelivered: s.stored[n].given < h.session}
 	if h.log {
 		d.Stored = bridge.Origin{Stream: h.stream, Shard: shard, Offset: uint64(n)}
 	}
@@ -297,6 +301,44 @@ func TestUnjudgedOfEqualContentsAfterLostAcknowledgements(t *testing.T) {
 	}
 }
 
+// A producer's repeats are equal to what they repeat. The first that comes again may be the
+// earlier or the later one: what follows tells.
+func TestUnjudgedBesideRepeats(t *testing.T) {
+	const n = 40
+	for _, apart := range []int{1, 2, 7, 20} {
+		for lost := range n {
+			h := newHeld(false)
+			for i := range n { // every fifth is repeated
+				h.put(0, fmt.Sprint("m", i))
+				if j := i - apart; j >= 0 && j%5 == 0 {
+					h.put(0, fmt.Sprint("m", j))
+				}
+			}
+			all := len(h.shards[0].stored)
+			h.giveAll()
+			rs := h.judged(time.Duration(all/2)*time.Millisecond + 1)
+			arrive := max(0, len(rs)-lost)
+			h.ack(rs, arrive)
+			h.reopen()
+			h.put(0, "new", "m0", "newer")
+			if again, fresh := h.giveAll(); again != all-arrive || fresh != 3 {
+				t.Errorf("repeats %d behind, %d of %d arrive: %d again, %d new", apart, arrive, len(rs), again, fresh)
+			}
+			h.expectOnce(t)
+			rs = h.judged(h.clock + 1)
+			h.ack(rs, len(rs))
+			for i, m := range h.shards[0].stored {
+				if !m.acked {
+					t.Errorf("repeats %d behind, %d of %d arrive: message %d, %s, is never acknowledged", apart, arrive, all/2, i, m.what)
+				}
+			}
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
 // Places that last tell one that was judged long ago, and was let go of, too.
 func TestUnjudgedOfALogForgetsAndKnows(t *testing.T) {
 	h := newHeld(true)
@@ -453,6 +495,9 @@ func TestUnjudgedWhateverHappens(t *testing.T) {
 				for range rng.IntN(20) {
 					n++
 					h.put(shard, fmt.Sprint("m", n))
+					if round%4 == 3 && rng.IntN(5) == 0 { // a producer's repeat
+						h.put(shard, fmt.Sprint("m", max(1, n-rng.IntN(3))))
+					}
 				}
 			case 2, 3:
 				for range rng.IntN(60) {
@@ -479,7 +524,7 @@ func TestUnjudgedWhateverHappens(t *testing.T) {
 		h.expectOnce(t)
 		unjudged := h.u.n
 		rs := h.judged(h.clock + 1)
-		if h.u.n != 0 || len(rs) > unjudged {
+		if repeats := round%4 == 3; h.u.n != 0 || len(rs) > unjudged && !repeats { // there some are given twice
 			t.Errorf("%d receipts of %d unjudged, %d left", len(rs), unjudged, h.u.n)
 		}
 		h.ack(rs, len(rs))
