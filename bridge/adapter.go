@@ -51,7 +51,7 @@ type System interface {
 }
 
 // A SourceOpener opens sessions of one tap. Its methods are safe for concurrent
-// use. It may also be a Checker, a JournalOpener or an IDDefaulter.
+// use. It may also be a Checker, a JournalOpener, a Withholder or an IDDefaulter.
 type SourceOpener interface {
 	// Traits are what the tap promises as configured.
 	Traits() SourceTraits
@@ -77,6 +77,15 @@ type JournalOpener interface {
 	// OpenJournal opens, and creates where it is not there, the journal of that
 	// purpose ("parked", …) of this relay.
 	OpenJournal(ctx context.Context, purpose string) (Journal, error)
+}
+
+// A Withholder is a SourceOpener whose sessions deliver only so much that is not
+// acknowledged.
+type Withholder interface {
+	// Withhold says that acknowledgements come seconds later, as those of a comparison
+	// do: unless it is configured how much may be un-acknowledged, it is as much as the
+	// system takes. It is called before everything else, Traits included.
+	Withhold()
 }
 
 // A Checker looks before data moves: connection, permissions, limits, existing

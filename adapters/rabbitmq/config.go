@@ -76,8 +76,11 @@ type sourceSettings struct {
 	// Queue is the existing queue of tap: queue, which Competes has to admit.
 	Queue    string `yaml:"queue"`
 	Competes bool   `yaml:"competes"`
-	// Prefetch bounds what is delivered and not acknowledged; 4096 by default.
+	// Prefetch bounds what is delivered and not acknowledged; 4096 by default, and
+	// 65535 for comparisons.
 	Prefetch int `yaml:"prefetch"`
+	// usual says that Prefetch is the default.
+	usual bool
 	// MaxLength and MaxBytes bound the tap. At the bound the oldest messages go
 	// to a queue of the bridge's own. MaxBytes is 4 GiB by default.
 	MaxLength int64 `yaml:"max_length"`
@@ -113,6 +116,7 @@ type sinkSettings struct {
 
 const (
 	defaultPrefetch = 4096
+	mostPrefetch    = 65535
 	defaultWindow   = 4096
 	defaultMaxBytes = 4 << 30
 	defaultSegment  = 64 << 20
@@ -271,10 +275,10 @@ func (c *sourceSettings) validateStream() error {
 
 func (c *sourceSettings) validatePrefetch() error {
 	if c.Prefetch == 0 {
-		c.Prefetch = defaultPrefetch
+		c.Prefetch, c.usual = defaultPrefetch, true
 	}
-	if c.Prefetch < 1 || c.Prefetch > 65535 {
-		return fmt.Errorf("prefetch is %d; want 1 to 65535", c.Prefetch)
+	if c.Prefetch < 1 || c.Prefetch > mostPrefetch {
+		return fmt.Errorf("prefetch is %d; want 1 to %d", c.Prefetch, mostPrefetch)
 	}
 	return nil
 }

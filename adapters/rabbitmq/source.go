@@ -24,6 +24,7 @@ var (
 	_ bridge.SourceOpener  = (*sourceOpener)(nil)
 	_ bridge.JournalOpener = (*sourceOpener)(nil)
 	_ bridge.Checker       = (*sourceOpener)(nil)
+	_ bridge.Withholder    = (*sourceOpener)(nil)
 )
 
 func newSourceOpener(s *system, id bridge.Identity, c sourceSettings) *sourceOpener {
@@ -64,6 +65,13 @@ func (o *sourceOpener) Traits() bridge.SourceTraits {
 		t.Notes = append(t.Notes, "From RabbitMQ 4 on a quorum queue delivers higher priorities first.")
 	}
 	return t
+}
+
+// Withhold is as bridge.Withholder says.
+func (o *sourceOpener) Withhold() {
+	if o.settings.usual && o.settings.Tap != typeStream {
+		o.settings.Prefetch = mostPrefetch
+	}
 }
 
 // prefetch is the configured one, or less since messages were large.

@@ -157,3 +157,28 @@ func TestRecallPassesOverWhatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// What is acknowledged seconds later needs more than the usual prefetch; what is configured
+// stays.
+func TestWithholding(t *testing.T) {
+	for block, want := range map[string]int{
+		"bindings: [{exchange: x}]":                                        65535,
+		"tap: classic\nbindings: [{exchange: x}]":                          65535,
+		"prefetch: 100\nbindings: [{exchange: x}]":                         100,
+		"tap: stream\naccept: [stream-headers]\nbindings: [{exchange: x}]": 0,
+		"tap: stream\nstream: s":                                           0,
+		"tap: queue\nqueue: q\ncompetes: true":                             65535,
+	} {
+		o, err := (&system{}).Source(bridge.Identity{Bridge: "b", Relay: "r"}, settings(block))
+		if err != nil {
+			t.Fatalf("%s: %v", block, err)
+		}
+		o.(bridge.Withholder).Withhold()
+		if got := o.Traits().Unacked; got != want {
+			t.Errorf("%s: %d may be un-acknowledged, want %d", block, got, want)
+		}
+		if src := o.(*sourceOpener); want > 0 && src.prefetch() != want {
+			t.Errorf("%s: %d are asked for", block, src.prefetch())
+		}
+	}
+}

@@ -246,8 +246,9 @@ func (c *Comparison) begin(now time.Duration, w drift.Watermarks) {
 // is extra still.
 const before = 2 * time.Second
 
-// settleFloors finds up to when each side is judged. What the incumbent's reader would be
-// given again after a restart has its copies given again to the candidate's.
+// settleFloors finds up to when each side is judged. What the incumbent's reader may be
+// given again after a restart has its copies given again to the candidate's: only what the
+// incumbent has surely let go counts.
 func (c *Comparison) settleFloors(now time.Duration) {
 	var floors [2]time.Duration
 	for side := range floors {
@@ -270,7 +271,7 @@ func (c *Comparison) settleFloors(now time.Duration) {
 		}
 	}
 	*i = max(*i, c.floors[drift.Incumbent])
-	*k = max(min(*k, c.bounds.at(*i)), c.floors[drift.Candidate])
+	*k = max(min(*k, c.bounds.at(c.readers[drift.Incumbent].settling.surely)), c.floors[drift.Candidate])
 	c.floors = floors
 }
 

@@ -246,7 +246,7 @@ func TestFaultsAreFoundAcrossDeaths(t *testing.T) {
 		name    string
 		anew    bool
 		unacked int
-	}{{"log", false, 0}, {"queue", true, 0}, {"queue with few unacknowledged", true, 700}} {
+	}{{"log", false, 0}, {"queue", true, 0}, {"queue with few unacknowledged", true, 1500}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			seed := seedOf(t)

@@ -8,8 +8,9 @@ import (
 // marks are what the system of one side was asked, and what came of it: up to which time
 // everything that it stored was observed. Not for concurrent use.
 type marks struct {
-	open []mark
-	read time.Duration
+	open  []mark
+	read  time.Duration
+	given bool // one of this session was answered
 }
 
 // A mark is a question: has all been observed that was stored at that time?
@@ -40,7 +41,7 @@ func (m *marks) add(asked time.Duration, given func() bool) {
 func (m *marks) look() time.Duration {
 	for i := len(m.open) - 1; i >= 0; i-- {
 		if m.open[i].given() {
-			m.read = max(m.read, m.open[i].asked)
+			m.read, m.given = max(m.read, m.open[i].asked), true
 			m.open = append(m.open[:0], m.open[i+1:]...)
 			break
 		}
@@ -49,7 +50,7 @@ func (m *marks) look() time.Duration {
 }
 
 // reset is called when a session begins: the questions of the one before it are void.
-func (m *marks) reset() { m.open = m.open[:0] }
+func (m *marks) reset() { m.open, m.given = m.open[:0], false }
 
 // A bound says that what the incumbent's reader had from a time on was stored no earlier
 // than another.

@@ -55,9 +55,11 @@ type reader struct {
 	unjudged *unjudged
 	marks    marks
 	acks     []bridge.Receipt // to be acknowledged
-	opened   time.Duration    // when the first session had been opened; 0 is not yet
-	finished bool             // it was finite, and is read to its end
-	last     time.Duration    // when something was observed last
+	released time.Duration    // what was observed before is, or will be with these
+	settling settling
+	opened   time.Duration // when the first session had been opened; 0 is not yet
+	finished bool          // it was finite, and is read to its end
+	last     time.Duration // when something was observed last
 	link     link
 
 	acker chan struct{} // there is something to acknowledge
@@ -155,6 +157,7 @@ func (r *reader) begin() {
 	r.link = link{up: true, since: time.Now()}
 	r.unjudged.begin()
 	r.marks.reset()
+	r.settling.reset()
 	r.acks = r.acks[:0]
 	r.sessions()
 	if r.opened == 0 {
@@ -252,9 +255,9 @@ func (r *reader) handle(ds []bridge.Delivery) {
 
 // release lets go of what was observed before a time; the desk's mutex is held.
 func (r *reader) release(before time.Duration) {
-	if r.acks = r.unjudged.take(before, r.acks); len(r.acks) > 0 {
-		signal(r.acker)
-	}
+	r.settling.look(r.now(), r.link.up && (r.marks.given || r.finished))
+	r.acks, r.released = r.unjudged.take(before, r.acks), before
+	signal(r.acker)
 	signal(r.room)
 }
 
@@ -276,21 +279,24 @@ func (r *reader) overfull() (before time.Duration, over bool) {
 func (r *reader) acknowledge(ctx context.Context, src bridge.Source) error {
 	var acks []bridge.Receipt
 	for {
+		select {
+		case <-r.acker:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		r.mu.Lock()
 		acks, r.acks = r.acks, acks[:0]
+		upTo := r.released
 		r.mu.Unlock()
-		if len(acks) == 0 {
-			select {
-			case <-r.acker:
-				continue
-			case <-ctx.Done():
-				return context.Cause(ctx)
+		if len(acks) > 0 {
+			if err := src.Ack(ctx, acks); err != nil {
+				return fmt.Errorf("acknowledge: %w", err)
 			}
+			clear(acks)
 		}
-		if err := src.Ack(ctx, acks); err != nil {
-			return fmt.Errorf("acknowledge: %w", err)
-		}
-		clear(acks)
+		r.mu.Lock()
+		r.settling.acknowledged(upTo, r.now())
+		r.mu.Unlock()
 	}
 }
 

@@ -301,6 +301,9 @@ func (l *loader) bindComparison(at string, c *Config, x *Comparison, systems map
 		if s := l.system(path, *block.at, systems, names); s != nil {
 			source, err := s.Source(x.Identities[side], settings.Decode)
 			if l.bound(path, settings, err) {
+				if w, ok := source.(bridge.Withholder); ok {
+					w.Withhold()
+				}
 				x.Sources[side] = source
 			}
 		}

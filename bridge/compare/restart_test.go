@@ -1,0 +1,78 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crossfade-mq/crossfade/bridge"
+	"github.com/crossfade-mq/crossfade/bridge/drift"
+)
+
+// A faint source breaks once it is told to: what it has acknowledged then is lost.
+type faint struct {
+	bridge.Source
+	bridge.Backlogger
+	away *atomic.Bool
+}
+
+func (f faint) Ack(ctx context.Context, receipts []bridge.Receipt) error {
+	if f.away.Load() {
+		return errAway
+	}
+	return f.Source.Ack(ctx, receipts)
+}
+
+func (f faint) Receive(ctx context.Context, into []bridge.Delivery) (int, error) {
+	n, err := f.Source.Receive(ctx, into)
+	if err == nil && f.away.Load() {
+		return 0, errAway
+	}
+	return n, err
+}
+
+var errAway = errors.New("the incumbent is away")
+
+// An incumbent that forgets what was acknowledged last, goes away and is away until the
+// comparison dies gives it all again in the next life. The candidate gives its copies again
+// then: nothing is missing.
+func TestADeathWhileTheIncumbentIsAway(t *testing.T) {
+	p := newPair(t, nil)
+	cfg := p.config()
+	var away atomic.Bool
+	open := cfg.Streams[drift.Incumbent].Open
+	cfg.Streams[drift.Incumbent].Open = func(ctx context.Context) (bridge.Source, error) {
+		if away.Load() {
+			return nil, errAway
+		}
+		src, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return faint{src, src.(bridge.Backlogger), &away}, nil
+	}
+	c, stop := p.start(cfg)
+	p.put(500, 10)
+	p.copy(nil)
+	p.until("it has begun", c, func(s *Snapshot) bool { return s.Begun && s.Matched == 500 })
+	p.put(1000, 10)
+	p.copy(nil)
+	p.until("all is judged", c, func(s *Snapshot) bool { return s.Matched == 1500 })
+	away.Store(true)
+	p.until("it breaks, and what is judged is let go", c, func(s *Snapshot) bool { return !s.Sides[0].Up && s.Sides[0].Unjudged == 0 })
+	gone := time.Now()
+	p.until("the candidate goes on for long", c, func(s *Snapshot) bool { return s.Sides[1].Read.Sub(gone) > 10*surely })
+	stop()
+	away.Store(false)
+	c, stop = p.start(cfg)
+	defer stop()
+	s := p.until("all is judged again", c, func(s *Snapshot) bool {
+		return s.Begun && s.Observed[0] > 0 && s.Pending == [2]uint64{} && s.Sides[0].Unjudged == 0
+	})
+	if s.Verdict != Match || s.Matched != s.Observed[0] {
+		t.Errorf("%+v", s)
+	}
+	p.until("the candidate's are let go too", c, func(s *Snapshot) bool { return s.Sides[1].Unjudged == 0 })
+}
