@@ -35,6 +35,7 @@ type Comparison struct {
 	judged    time.Duration    // what the incumbent had before is judged
 	lookedAt  drift.Report     // the latest
 	matchedAt time.Duration    // when the first message was found on both sides; 0 is not yet
+	aligned   bool
 	begun     bool
 	passed    time.Duration
 	proof     struct{ at, by time.Duration } // what the relay has proved, and when; by 0 is nothing new
@@ -182,6 +183,7 @@ func (c *Comparison) advance() (all []Evidence, over bool) {
 	w := c.watermarks(now)
 	c.engine.Advance(now, w)
 	c.lookedAt = c.engine.Report()
+	c.align(w)
 	c.begin(now, w)
 	c.trials.look(now, &c.lookedAt)
 	all = c.tell()
@@ -220,6 +222,32 @@ func (c *Comparison) prove(now, read time.Duration) {
 	}
 	if at := c.cfg.Passed(); c.proof.by == 0 && !at.IsZero() {
 		c.proof.at, c.proof.by = at.Sub(c.epoch)-c.lookedAt.Grace, now
+	}
+}
+
+// together is how much further than to where both readers were there both sides are read
+// before keys are judged: a producer may repeat itself so much later.
+const together = time.Second
+
+// mostHeld is how many of the candidate's messages wait for that, if its source holds as
+// many.
+const mostHeld = 1 << 18
+
+// align says when keys can be judged, whose messages the candidate's reader may have from
+// further back than the incumbent's.
+func (c *Comparison) align(w drift.Watermarks) {
+	if c.aligned {
+		return
+	}
+	crowded := c.lookedAt.Pending[drift.Candidate] >= mostHeld
+	for _, r := range c.readers {
+		_, over := r.overfull()
+		crowded = crowded || over || r.full()
+	}
+	both := c.readers[drift.Incumbent].opened + together
+	if opened := both > together; crowded || opened && w.Read[drift.Incumbent] >= both && w.Read[drift.Candidate] >= both {
+		c.engine.align()
+		c.aligned = true
 	}
 }
 

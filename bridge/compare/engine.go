@@ -14,6 +14,8 @@ type engine interface {
 	// begin says up to when what one side alone has may be from before the other was read;
 	// always is for now.
 	begin(until time.Duration)
+	// align says that both sides have been read up to where both readers were there.
+	align()
 	// mark adds what the mode needs to know of how far readers have come.
 	mark(now time.Duration, w *drift.Watermarks)
 	// gap says that a side's reader has not seen everything that came between two times.
@@ -25,7 +27,9 @@ type engine interface {
 
 func newEngine(cfg *Config, epoch time.Time) engine {
 	if cfg.Windows == nil {
-		return exact{drift.NewExact(cfg.Drift)}
+		x := exact{drift.NewExact(cfg.Drift)}
+		x.Hold()
+		return x
 	}
 	x := &windowed{Constant: drift.NewConstant(drift.ConstantOptions{
 		Late: cfg.Drift.Late, Stuck: cfg.Drift.Stuck, Remember: cfg.Drift.Remember, Keys: cfg.Drift.Keys,
@@ -39,6 +43,7 @@ type exact struct{ *drift.Exact }
 
 func (x exact) observe(side drift.Side, obs []drift.Observation) { x.ObserveAll(side, obs) }
 func (x exact) begin(until time.Duration)                        { x.Begin(until) }
+func (x exact) align()                                           { x.Align() }
 func (exact) mark(time.Duration, *drift.Watermarks)              {}
 
 func (x exact) gap(side drift.Side, from, to time.Duration) { x.Gap(side, from, to) }
@@ -67,6 +72,7 @@ func (x *windowed) observe(side drift.Side, obs []drift.Observation) {
 }
 
 func (x *windowed) begin(until time.Duration) {}
+func (x *windowed) align()                    {}
 
 // gap makes windows incomparable: those of what may have been stored between two times.
 func (x *windowed) gap(side drift.Side, from, to time.Duration) {

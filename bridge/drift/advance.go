@@ -68,6 +68,10 @@ func (x *Exact) sweep(grace time.Duration) {
 	x.beginStuck()
 	for i := range x.table.slots {
 		s := &x.table.slots[i]
+		if s.judged == held {
+			x.sweepHeld(s)
+			continue
+		}
 		if s.waiting[Incumbent].head != 0 {
 			x.sweepIncumbent(s, grace)
 		}

@@ -46,7 +46,8 @@
 //	              is no drift, and no match. AWS DMS: suspended records.
 //	unordered     matched, and its place was not judged.
 //	before        of the candidate, in front of the first message of its key that both
-//	              readers have, when the incumbent's began.
+//	              readers have, when the incumbent's began. While keys are held (Hold) it
+//	              is whatever of the candidate's first messages is rather that than drift.
 //
 // A gap is a range that a side's reader has not seen. Redelivery, the same stored
 // position coming again to a reader, is for the reader to leave out.

@@ -67,6 +67,7 @@ type Exact struct {
 	stuck   map[uint64]stuckKey
 	lag     histogram
 	begin   time.Duration
+	holding bool // keys that come up are held
 	marks   Watermarks
 	swept   time.Duration
 	oldest  [sides]time.Duration
@@ -108,10 +109,13 @@ func (x *Exact) Observe(side Side, o *Observation) {
 	if o.Loop {
 		x.one(Loop, side, o)
 	}
-	if side == Incumbent {
-		x.incumbent(o)
-	} else {
-		x.candidate(o)
+	s := x.table.find(keyOf(o), x.keep)
+	switch {
+	case (x.holding || s.judged == held) && x.hold(s, side, o):
+	case side == Incumbent:
+		x.incumbent(s, o)
+	default:
+		x.candidate(s, o)
 	}
 }
 
@@ -125,8 +129,7 @@ func (x *Exact) Unreadable(side Side) {
 func keyOf(o *Observation) uint64 { return max(o.Key&mask60, 1) }
 
 // incumbent takes in a message of the incumbent.
-func (x *Exact) incumbent(o *Observation) {
-	s := x.table.find(keyOf(o), x.keep)
+func (x *Exact) incumbent(s *slot, o *Observation) {
 	s.ord++
 	if n := x.ahead(s, o.ID); n != 0 {
 		e := x.slab.at(n)
@@ -154,8 +157,7 @@ func (x *Exact) ahead(s *slot, id uint64) uint32 {
 }
 
 // candidate takes in a message of the candidate.
-func (x *Exact) candidate(o *Observation) {
-	s := x.table.find(keyOf(o), x.keep)
+func (x *Exact) candidate(s *slot, o *Observation) {
 	who := identity{s.key, o.ID}
 	was, ord, ok := x.counterpart(s, who, o.Anonymous)
 	switch {
