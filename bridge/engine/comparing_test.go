@@ -3,6 +3,7 @@ package engine_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,30 @@ comparisons:
 		t.Errorf("others can read %s: %v, %v", files[0], info.Mode(), err)
 	}
 }
+
+// Each of several comparisons of one relay has its proof.
+func TestSeveralComparisonsOfOneRelay(t *testing.T) {
+	b := newBench(t, "off", "memory", `  - {name: r, from: {system: old, stream: S}, to: {system: new, stream: T, max_body: 10}, park: skip}
+comparisons:
+  - {name: one, relay: r, candidate: {system: new, stream: T}, grace: 100ms}
+  - {name: two, relay: r, candidate: {system: new, stream: T}, grace: 200ms}
+`)
+	incumbent := b.old.Stream("S")
+	b.new.Stream("T")
+	b.start()
+	b.until("all are read", func(s *console.Status) bool { return !slices.ContainsFunc(s.Comparisons, isBlind) })
+	msgs := telemetryOf(10)
+	msgs[9].Body = []byte("too large for the candidate")
+	incumbent.Put(msgs...)
+	b.until("the last one is found by both", func(s *console.Status) bool {
+		return !slices.ContainsFunc(s.Comparisons, func(c console.Comparison) bool { return c.Matched != 9 || c.Drift["missing"] != 1 })
+	})
+	if err := b.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func isBlind(c console.Comparison) bool { return !c.Incumbent.Connected || !c.Candidate.Connected }
 
 // What cannot be compared is refused before anything runs.
 func TestWhatCannotBeCompared(t *testing.T) {

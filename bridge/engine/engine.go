@@ -81,7 +81,9 @@ func New(c *config.Config, o Options) (*Engine, error) {
 func (e *Engine) passed(of *config.Relay) func() time.Time {
 	for _, r := range e.relays {
 		if r.config == of {
-			r.passing = &passing{}
+			if r.passing == nil {
+				r.passing = &passing{}
+			}
 			return r.passing.passed
 		}
 	}
