@@ -212,14 +212,7 @@ func (d *demo) play(ctx context.Context) error {
 		defer cancel()
 		wg.Go(func() { d.restart(producing) })
 	}
-	quiet := context.AfterFunc(producing, d.spoiler.stop)
-	if d.options.For > goodEnd {
-		timer := time.AfterFunc(d.options.For-goodEnd, d.spoiler.stop)
-		defer timer.Stop()
-	}
-	err := d.producer.run(producing, d.incumbent.url())
-	quiet()
-	d.spoiler.stop()
+	err := d.producer.run(producing, d.incumbent.url(), d.spoiler.stop)
 	if err == nil {
 		d.settle(background)
 	}
@@ -251,10 +244,6 @@ func (d *demo) restart(ctx context.Context) {
 	}
 	d.line.event("the candidate is back")
 }
-
-// goodEnd is how long before the end nothing is done wrong any more, so that later messages
-// show it.
-const goodEnd = 2 * time.Second
 
 // settle waits until the reader has seen everything and all is compared, or nothing more
 // comes.

@@ -35,20 +35,28 @@ type producer struct {
 	rate    int // messages a second, on average
 	rng     *rand.Rand
 
+	sequences []uint64  // by metric: the last one published
+	level     []float64 // by metric
+
 	mu        sync.Mutex
 	confirmed []uint64 // by metric: the last sequence
 	total     uint64
 }
 
 func newProducer(metrics, rate int, seed uint64) *producer {
-	return &producer{metrics: metrics, rate: rate, rng: rand.New(rand.NewPCG(seed, 0)), confirmed: make([]uint64, metrics)}
+	return &producer{
+		metrics: metrics, rate: rate, rng: rand.New(rand.NewPCG(seed, 0)),
+		sequences: make([]uint64, metrics), level: make([]float64, metrics), confirmed: make([]uint64, metrics),
+	}
 }
 
 // tick is how often the producer publishes a burst.
 const tick = 20 * time.Millisecond
 
-// run publishes until ctx ends, and returns once everything is confirmed.
-func (p *producer) run(ctx context.Context, url string) error {
+// run publishes until ctx ends. Then it calls quiet and publishes one more sample of each
+// metric that has any, so that something comes behind whatever was done wrong by then. It
+// returns once everything is confirmed.
+func (p *producer) run(ctx context.Context, url string, quiet func()) error {
 	nc, err := nats.Connect(url, nats.Name("demo producer"))
 	if err != nil {
 		return fmt.Errorf("demo: producer: %w", err)
@@ -58,25 +66,16 @@ func (p *producer) run(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("demo: producer: %w", err)
 	}
-	sequences := make([]uint64, p.metrics)
-	level := make([]float64, p.metrics)
 	every := time.NewTicker(tick)
 	defer every.Stop()
 	for ctx.Err() == nil {
-		var pending []jetstream.PubAckFuture
-		for range p.burst() {
+		burst := make([]int, p.burst())
+		for i := range burst {
 			// Squaring makes some metrics busy and most quiet.
 			u := p.rng.Float64()
-			m := int(u * u * float64(p.metrics))
-			sequences[m]++
-			level[m] += p.rng.NormFloat64()
-			f, err := p.publish(js, sample{Metric: m, Seq: sequences[m], Value: level[m], Sent: time.Now().UnixNano(), Host: fmt.Sprintf("host-%03d", m/len(gauges))})
-			if err != nil {
-				return err
-			}
-			pending = append(pending, f)
+			burst[i] = int(u * u * float64(p.metrics))
 		}
-		if err := p.confirm(pending, sequences); err != nil {
+		if err := p.send(js, burst); err != nil {
 			return err
 		}
 		select {
@@ -84,7 +83,29 @@ func (p *producer) run(ctx context.Context, url string) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
+	quiet()
+	var last []int
+	for m, n := range p.sequences {
+		if n > 0 {
+			last = append(last, m)
+		}
+	}
+	return p.send(js, last)
+}
+
+// send publishes a sample of each of the metrics, and returns once they are confirmed.
+func (p *producer) send(js jetstream.JetStream, metrics []int) error {
+	pending := make([]jetstream.PubAckFuture, 0, len(metrics))
+	for _, m := range metrics {
+		p.sequences[m]++
+		p.level[m] += p.rng.NormFloat64()
+		f, err := p.publish(js, sample{Metric: m, Seq: p.sequences[m], Value: p.level[m], Sent: time.Now().UnixNano(), Host: fmt.Sprintf("host-%03d", m/len(gauges))})
+		if err != nil {
+			return err
+		}
+		pending = append(pending, f)
+	}
+	return p.confirm(pending)
 }
 
 // burst is how many samples come at once: quiet, normal, or three times as many.
@@ -119,7 +140,7 @@ func (p *producer) publish(js jetstream.JetStream, s sample) (jetstream.PubAckFu
 }
 
 // confirm waits for the burst's acknowledgements and then counts it.
-func (p *producer) confirm(pending []jetstream.PubAckFuture, sequences []uint64) error {
+func (p *producer) confirm(pending []jetstream.PubAckFuture) error {
 	for _, f := range pending {
 		select {
 		case <-f.Ok():
@@ -131,7 +152,7 @@ func (p *producer) confirm(pending []jetstream.PubAckFuture, sequences []uint64)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	copy(p.confirmed, sequences)
+	copy(p.confirmed, p.sequences)
 	p.total += uint64(len(pending))
 	return nil
 }
