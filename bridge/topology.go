@@ -156,51 +156,6 @@ const (
 	MeaningArgument                     // what a binding compares headers with
 )
 
-// A Tap is one thing of which a source reads, and how much of it.
-type Tap struct {
-	// Role and Name are those of the Object. Match, where it is not nil, stands for the
-	// name: what it says of an object that was found.
-	Role  Role
-	Name  string
-	Match func(*Object) bool
-	// Key is the binding key of a tap on an exchange, as it is spelled there, and
-	// Arguments are what a headers exchange compares.
-	Key       string
-	Arguments []Setting
-	// Takes is what is read of a log; empty is all of it.
-	Takes []Pattern
-}
-
-// A Tapping opener says what it reads. Openers of sources have it. It connects to
-// nothing.
-type Tapping interface {
-	Taps() []Tap
-}
-
-// Of says that an object is tapped.
-func (t *Tap) Of(o *Object) bool {
-	return t.Role == o.Role && (t.Match == nil && t.Name == o.Name || t.Match != nil && t.Match(o))
-}
-
-// A Target is what a sink writes into, as the configuration has it.
-type Target struct {
-	// Object is what has to be there, with the settings that the configuration
-	// gives it. One without a Role is nothing that could be made. Kind may be empty
-	// for an exchange, whose type is that of what is tapped, and Name for topics, each
-	// of which is a name that Names makes.
-	Object Object
-	// Names makes the name of each message there, spelled by Encode; nil where all
-	// go by the name of the Object.
-	Names  *Template
-	Encode Encoder
-}
-
-// A Targeting opener says what it writes into. Openers of sinks have it. It
-// connects to nothing.
-type Targeting interface {
-	Target() Target
-}
-
 // A Surveyor can say what there is at its system. Systems may have it.
 type Surveyor interface {
 	// Survey looks and changes nothing. Where the system lists nothing, at least

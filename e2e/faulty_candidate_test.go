@@ -223,7 +223,8 @@ func (f *faulty) free(p place) bool {
 }
 
 // spoiled makes the candidate and the comparison with it, and gives the way there from what
-// the relay writes.
+// the relay writes. The comparison names the relay, though how far that has come, and where it
+// places messages, says nothing of this candidate.
 func (f *faulty) spoiled(to string) (m medium) {
 	f.t.Helper()
 	between := f.name + "-" + f.relays[0].name // as route has it
@@ -238,12 +239,8 @@ func (f *faulty) spoiled(to string) (m medium) {
 		out, m = f.toQueue(name, stream), f.rabbitMedium(between, name)
 	}
 	f.evidence = filepath.Join(f.dir, "evidence")
-	more := ""
-	if f.relays[0].more != "" {
-		more = ", " + f.relays[0].more
-	}
-	f.compared = append(f.compared, fmt.Sprintf("  - {name: faulty, incumbent: %s, candidate: %s%s, grace: %s, late: %s, stuck: %s, evidence: {dir: %q, most: 1000000, size: 4GiB, flight: 128MiB}}\n",
-		f.relays[0].from, out.tap, more, grace, objective, stuckAfter, f.evidence))
+	f.compared = append(f.compared, fmt.Sprintf("  - {name: faulty, relay: %s, candidate: %s, grace: %s, late: %s, stuck: %s, evidence: {dir: %q, most: 1000000, size: 4GiB, flight: 128MiB}}\n",
+		f.relays[0].name, out.tap, grace, objective, stuckAfter, f.evidence))
 	return m
 }
 

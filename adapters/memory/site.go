@@ -22,6 +22,16 @@ func (o *SourceOpener) Names() []string { return []string{"stream " + o.config.S
 // Names is as bridge.Named says.
 func (o *SinkOpener) Names() []string { return []string{"stream " + o.config.Stream} }
 
+// Taps is as bridge.Tapping says.
+func (o *SourceOpener) Taps() []bridge.Tap {
+	return []bridge.Tap{{Role: bridge.RoleLog, Name: o.config.Stream}}
+}
+
+// Target is as bridge.Targeting says.
+func (o *SinkOpener) Target() bridge.Target {
+	return bridge.Target{Object: bridge.Object{Role: bridge.RoleLog, Kind: "stream", Name: o.config.Stream}}
+}
+
 // Loops is as bridge.Looper says.
 func (s *sink) Loops(m *bridge.Message) bool {
 	from, to := m.Origin.Stream, s.origin

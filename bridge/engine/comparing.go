@@ -135,9 +135,7 @@ func (p *Comparing) compareDelivery(streams []compare.Stream, o CompareOptions) 
 	}
 	if x.Of != nil {
 		cfg.Loops = []string{x.Of.Identity.String()}
-		if placer := placerOf(x.Of.Sink); placer != nil {
-			cfg.Place = [2]func(*bridge.Delivery) uint32{func(*bridge.Delivery) uint32 { return inPlace }, placed(placer)}
-		}
+		cfg.Place = placing(x)
 	}
 	p.delivery, err = compare.New(cfg)
 	return err
@@ -154,30 +152,6 @@ func (p *Comparing) compareOutputs(streams []compare.Stream, o CompareOptions) e
 		Rules: rules, Grace: x.Grace, End: o.End, Settle: o.Settle, Log: o.Log, Limits: limitsOf(x), Found: p.foundOutput,
 	})
 	return err
-}
-
-// Where a message is, as a comparison has it: where the mapping has it, or elsewhere.
-const (
-	inPlace   = 1
-	elsewhere = 2
-)
-
-// placePatience bounds asking where a message belongs.
-const placePatience = 5 * time.Second
-
-// placed says where a message of the candidate is; 0 where that cannot be told.
-func placed(by bridge.Placer) func(*bridge.Delivery) uint32 {
-	return func(d *bridge.Delivery) uint32 {
-		ctx, cancel := context.WithTimeout(context.Background(), placePatience)
-		defer cancel()
-		switch right, known := by.Placed(ctx, d); {
-		case !known:
-			return 0
-		case right:
-			return inPlace
-		}
-		return elsewhere
-	}
 }
 
 func limitsOf(x *config.Comparison) compare.Limits {
@@ -276,7 +250,7 @@ func (p *Comparing) run(ctx context.Context) error {
 func comparisons(c *config.Config, o Options, passed func(*config.Relay) func() time.Time) (all []*Comparing, err error) {
 	for _, x := range c.Comparisons {
 		options := CompareOptions{Log: o.Log, Build: o.Build}
-		if x.Of != nil {
+		if direct(x) {
 			options.Passed = passed(x.Of)
 		}
 		p, err := Compare(c, x, options)

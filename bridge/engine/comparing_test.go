@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crossfade-mq/crossfade/adapters/memory"
 	"github.com/crossfade-mq/crossfade/bridge"
@@ -117,6 +119,85 @@ func TestComparisonsAlone(t *testing.T) {
 	s := b.until("all match", func(s *console.Status) bool { return s.Comparisons[0].Matched == 500 })
 	if s.Comparisons[0].Verdict != "match" {
 		t.Errorf("%+v", s.Comparisons[0])
+	}
+	if err := b.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where something else carries on what the relay writes, how far the relay has come proves
+// nothing of the candidate: what has not come yet is not missing.
+func TestBehindTheRelayNothingIsProved(t *testing.T) {
+	b := newBench(t, "off", "memory", `  - {name: r, from: {system: old, stream: S}, to: {system: new, stream: T, max_body: 10}, key: {token: 2}, park: skip}
+comparisons:
+  - {name: direct, relay: r, candidate: {system: new, stream: T}, grace: 100ms}
+  - {name: another-stream, relay: r, candidate: {system: new, stream: U}, grace: 100ms}
+  - {name: another-system, relay: r, candidate: {system: old, stream: T}, grace: 100ms}
+`)
+	carried := []*memory.Stream{b.new.Stream("U"), b.old.Stream("T")}
+	incumbent := b.old.Stream("S")
+	b.new.Stream("T")
+	b.start()
+	b.until("all are read", func(s *console.Status) bool { return !slices.ContainsFunc(s.Comparisons, isBlind) })
+	msgs := telemetryOf(101)
+	msgs[100].Body = []byte("too large for the relay's target")
+	incumbent.Put(msgs...)
+	for _, c := range carried {
+		c.Put(msgs[:100]...)
+	}
+	b.until("the proof is there", func(s *console.Status) bool { return s.Comparisons[0].Drift["missing"] == 1 })
+	later := time.Now().Add(time.Second)
+	s := b.until("the others would have it, too", func(s *console.Status) bool {
+		return !slices.ContainsFunc(s.Comparisons, func(c console.Comparison) bool { return c.Candidate.Read == nil || c.Candidate.Read.Before(later) })
+	})
+	for _, c := range s.Comparisons[1:] {
+		if c.Matched != 100 || c.Incumbent.Pending != 1 || c.Drift["missing"] > 0 {
+			t.Errorf("one is on its way: %+v", c)
+		}
+	}
+	for _, c := range carried {
+		c.Put(msgs[100])
+	}
+	b.until("it has come", func(s *console.Status) bool {
+		return !slices.ContainsFunc(s.Comparisons[1:], func(c console.Comparison) bool { return c.Matched != 101 || c.Verdict != "match" })
+	})
+	if err := b.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// strict says that every message is elsewhere than it belongs.
+type strict struct{ *memory.SinkOpener }
+
+func (strict) Placed(context.Context, *bridge.Delivery) (right, known bool) { return false, true }
+
+// Where the relay places messages holds for the stream that it writes into, and for no other.
+func TestWhereMessagesBelong(t *testing.T) {
+	b := newBench(t, "off", "memory", `  - {name: r, from: {system: old, stream: S}, to: {system: new, stream: T}}
+comparisons:
+  - {name: direct, relay: r, candidate: {system: new, stream: T}}
+  - {name: behind, relay: r, candidate: {system: new, stream: U}}
+`)
+	r := b.config.Relay("r")
+	r.Sink = strict{r.Sink.(*memory.SinkOpener)}
+	var err error
+	if b.engine, err = engine.New(b.config, engine.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	incumbent, carried := b.old.Stream("S"), b.new.Stream("U")
+	b.new.Stream("T")
+	b.start()
+	b.until("all are read", func(s *console.Status) bool { return !slices.ContainsFunc(s.Comparisons, isBlind) })
+	msgs := telemetryOf(100)
+	incumbent.Put(msgs...)
+	carried.Put(msgs...)
+	s := b.until("all are judged", func(s *console.Status) bool {
+		return !slices.ContainsFunc(s.Comparisons, func(c console.Comparison) bool { return c.Incumbent.Observed < 100 || c.Incumbent.Pending > 0 })
+	})
+	for i, misrouted := range []uint64{100, 0} {
+		if c := s.Comparisons[i]; c.Drift["misrouted"] != misrouted {
+			t.Errorf("%s: %+v", c.Name, c)
+		}
 	}
 	if err := b.end(); err != nil {
 		t.Error(err)
