@@ -380,6 +380,10 @@ func (f *faulty) others(a, b []int) string {
 	return strings.Join(all[:min(10, len(all))], ", ")
 }
 
+// prompt is how soon a difference that can be known is told: alone on the machine within a
+// second, and beside other stories within three.
+var prompt = time.Duration(sized(3, 1)) * time.Second
+
 // took is how long after it could be known a difference was found and told, and how long
 // that may be; 0 is as long as it likes.
 func (f *faulty) took(b *bundle) (after, bound time.Duration) {
@@ -395,9 +399,9 @@ func (f *faulty) took(b *bundle) (after, bound time.Duration) {
 	}
 	switch b.Kind {
 	case "corrupted", "header_lossy":
-		bound = time.Second
+		bound = prompt
 	case "reordered":
-		read, bound = b.Candidate.Message.Read, time.Second
+		read, bound = b.Candidate.Message.Read, prompt
 	case "missing":
 		read = time.Time{}
 		for i := range b.History {
@@ -410,7 +414,7 @@ func (f *faulty) took(b *bundle) (after, bound time.Duration) {
 			f.t.Errorf("%s: grace %q, %v; passed by at %s", b.path, b.Rules.Grace, err, read)
 			return 0, 0
 		}
-		bound = max(g, f.grace) + time.Second
+		bound = max(g, f.grace) + prompt
 	}
 	return max(b.At.Sub(read), b.told.Sub(read)), bound
 }
