@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 STORIES := ./e2e
 UNIT = $$($(GO) list ./... | grep -v '/e2e$$' | grep -v '/e2e/bench')
 
-.PHONY: help build test matrix unit race planted lint fuzz up down e2e bench demo check clean
+.PHONY: help build test matrix unit race lint fuzz up down e2e bench demo check clean
 
 help: ## list what one can do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ test: ## everything: unit, conformance, planted mistakes, stories at reduced siz
 	$(GO) test -shuffle=on -parallel 4 -timeout 15m $(UNIT); \
 	wait $$! || { cat $$four; exit 1; }; cat $$four; \
 	$(GO) run ./e2e/matrix -check $$CROSSFADE_MATRIX CONFORMANCE.md; \
-	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay; \
+	$(GO) test -tags planted -run Planted -timeout 10m ./bridge/relay ./bridge/compare; \
 	$(GO) test -count=1 -timeout 60m -v $(STORIES) | $(QUIETER)
 
 matrix: ## run the conformance suite on all brokers and write CONFORMANCE.md

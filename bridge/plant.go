@@ -24,4 +24,9 @@ const (
 	BugHoldForgotten    Bug = "hold-forgotten"     // after a start, do not look which keys are held
 	BugLoopUnseen       Bug = "loop-unseen"        // send on what comes from the target
 	BugUnorderedSend    Bug = "unordered-send"     // hand messages over in any order
+	BugAgainIsNew       Bug = "again-is-new"       // a comparison counts what comes again once more
+	BugAckUnjudged      Bug = "ack-unjudged"       // and acknowledges what it has not judged
+	BugMarkUnasked      Bug = "mark-unasked"       // and takes everything for read that has not come
+	BugFloorUnsure      Bug = "floor-unsure"       // and lets go of copies before the incumbent's reader has let go of theirs
+	BugBodyUnseen       Bug = "body-unseen"        // and does not look at bodies
 )

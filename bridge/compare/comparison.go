@@ -200,7 +200,7 @@ func (c *Comparison) advance() (all []Evidence, over bool) {
 // watermarks say how far the readers have come.
 func (c *Comparison) watermarks(now time.Duration) (w drift.Watermarks) {
 	for side, r := range c.readers {
-		if w.Read[side] = r.marks.look(); r.finished {
+		if w.Read[side] = r.marks.look(); r.finished || bridge.Planted(bridge.BugMarkUnasked) {
 			w.Read[side] = now
 		}
 	}
@@ -299,7 +299,11 @@ func (c *Comparison) settleFloors(now time.Duration) {
 		}
 	}
 	*i = max(*i, c.floors[drift.Incumbent])
-	*k = max(min(*k, c.bounds.at(c.readers[drift.Incumbent].settling.surely)), c.floors[drift.Candidate])
+	surely := c.readers[drift.Incumbent].settling.surely
+	if bridge.Planted(bridge.BugFloorUnsure) {
+		surely = *i
+	}
+	*k = max(min(*k, c.bounds.at(surely)), c.floors[drift.Candidate])
 	c.floors = floors
 }
 

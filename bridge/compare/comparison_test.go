@@ -239,8 +239,81 @@ var faultsBetween = []struct {
 	}},
 }
 
-// Sessions break, brokers repeat, and the comparison itself dies, again and again: what is
-// found is what was done, all of it, and nothing else.
+// deaths is a history in which sessions break, brokers repeat, and the comparison itself
+// dies, again and again.
+type deaths struct {
+	*pair
+	rng   *rand.Rand
+	count int
+	want  map[string]drift.Kind // by ID
+}
+
+func newDeaths(t *testing.T, seed uint64, anew bool, unacked int) *deaths {
+	faults := faulty.New(faulty.Plan{Seed: seed, Delay: 2 * time.Millisecond, Rates: map[faulty.Kind]float64{
+		faulty.Before: 0.01, faulty.After: 0.01, faulty.Disconnect: 0.01, faulty.Delay: 0.02,
+	}})
+	d := &deaths{pair: newPair(t, faults), rng: rand.New(rand.NewPCG(seed, 1)), want: map[string]drift.Kind{}}
+	d.anew, d.unacked = anew, unacked
+	return d
+}
+
+// between does wrong to one of many messages, and notes what is to be found.
+func (d *deaths) between(m *bridge.Message) []bridge.Message {
+	if d.count++; d.count < 400 || d.rng.IntN(150) > 0 {
+		return []bridge.Message{*m}
+	}
+	f := faultsBetween[d.rng.IntN(len(faultsBetween))]
+	id := m.ID.Value
+	out := f.make(m)
+	if f.kind == drift.Extra {
+		id += "-extra"
+	}
+	d.want[id] = f.kind
+	return out
+}
+
+func (d *deaths) live(lives int) {
+	for life := range lives {
+		c, stop := d.start(d.config())
+		for range 20 {
+			d.put(50+d.rng.IntN(100), 20)
+			d.copy(d.between)
+			time.Sleep(time.Duration(d.rng.IntN(20)) * time.Millisecond)
+		}
+		if life == lives-1 {
+			d.put(200, 20)
+			d.copy(nil)
+			d.until("all is judged", c, func(s *Snapshot) bool {
+				return s.Begun && s.Pending == [2]uint64{} && s.Sides[0].Unjudged+s.Sides[1].Unjudged == 0
+			})
+		}
+		if life == 0 || life == lives-1 { // the beginning of each life is to be over
+			d.until("it has begun", c, func(s *Snapshot) bool { return s.Begun })
+		}
+		stop()
+	}
+}
+
+// verdict is what was done and not found, and what was found and not done.
+func (d *deaths) verdict() (unseen, wrong []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, k := range d.want {
+		if len(d.found[id]) == 0 {
+			unseen = append(unseen, fmt.Sprintf("%s of %s", k, id))
+		}
+	}
+	for id, kinds := range d.found {
+		for _, k := range kinds {
+			if was, done := d.want[id]; !done || k != was {
+				wrong = append(wrong, fmt.Sprintf("%s of %s; done %t: %s", k, id, done, was))
+			}
+		}
+	}
+	return unseen, wrong
+}
+
+// Whatever breaks and dies: what is found is what was done, all of it, and nothing else.
 func TestFaultsAreFoundAcrossDeaths(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -249,68 +322,18 @@ func TestFaultsAreFoundAcrossDeaths(t *testing.T) {
 	}{{"log", false, 0}, {"queue", true, 0}, {"queue with few unacknowledged", true, 1500}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			seed := seedOf(t)
-			rng := rand.New(rand.NewPCG(seed, 1))
-			faults := faulty.New(faulty.Plan{Seed: seed, Delay: 2 * time.Millisecond, Rates: map[faulty.Kind]float64{
-				faulty.Before: 0.01, faulty.After: 0.01, faulty.Disconnect: 0.01, faulty.Delay: 0.02,
-			}})
-			p := newPair(t, faults)
-			p.anew, p.unacked = tc.anew, tc.unacked
-			want := map[string]drift.Kind{}
-			i := 0
-			fault := func(m *bridge.Message) []bridge.Message {
-				if i++; i < 400 || rng.IntN(150) > 0 {
-					return []bridge.Message{*m}
-				}
-				f := faultsBetween[rng.IntN(len(faultsBetween))]
-				id := m.ID.Value
-				out := f.make(m)
-				if f.kind == drift.Extra {
-					id += "-extra"
-				}
-				want[id] = f.kind
-				return out
-			}
-			lives := 4
-			for life := range lives {
-				c, stop := p.start(p.config())
-				for range 20 {
-					p.put(50+rng.IntN(100), 20)
-					p.copy(fault)
-					time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
-				}
-				if life == lives-1 {
-					p.put(200, 20)
-					p.copy(nil)
-					p.until("all is judged", c, func(s *Snapshot) bool {
-						return s.Begun && s.Pending == [2]uint64{} && s.Sides[0].Unjudged+s.Sides[1].Unjudged == 0
-					})
-				}
-				if life == 0 || life == lives-1 { // the beginning of each life is to be over
-					p.until("it has begun", c, func(s *Snapshot) bool { return s.Begun })
-				}
-				stop()
-			}
-			t.Logf("%v, %d faults", faults, len(want))
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			unseen := 0
-			for id, k := range want {
-				if len(p.found[id]) == 0 {
-					if unseen++; tc.unacked == 0 {
-						t.Errorf("%s of %s is not found", k, id)
-					}
-				}
-			}
-			if t.Logf("%d are not found: let go before they were judged, and forgotten with a death", unseen); unseen == len(want) {
+			d := newDeaths(t, seedOf(t), tc.anew, tc.unacked)
+			d.live(4)
+			unseen, wrong := d.verdict()
+			t.Logf("%v, %d faults", d.faults, len(d.want))
+			if t.Logf("%d are not found: let go before they were judged, and forgotten with a death", len(unseen)); len(unseen) == len(d.want) {
 				t.Error("nothing is found")
 			}
-			for id, kinds := range p.found {
-				for _, k := range kinds {
-					if k != want[id] || want[id] == 0 && k != drift.Missing {
-						t.Errorf("%s of %s is found, and was %s (0 is none)", k, id, want[id])
-					}
-				}
+			if tc.unacked == 0 && len(unseen) > 0 {
+				t.Errorf("not found: %v", unseen)
+			}
+			if len(wrong) > 0 {
+				t.Errorf("found: %v", wrong)
 			}
 		})
 	}

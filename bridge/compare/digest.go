@@ -81,7 +81,7 @@ func (d *Digester) id(m *bridge.Message) (hash uint64, anonymous bool) {
 }
 
 func (d *Digester) body(m *bridge.Message) uint64 {
-	if m.Body == nil {
+	if m.Body == nil || bridge.Planted(bridge.BugBodyUnseen) {
 		return d.Seed ^ math.MaxUint64
 	}
 	return d.hash(m.Body)

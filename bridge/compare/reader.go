@@ -255,6 +255,9 @@ func (r *reader) handle(ds []bridge.Delivery) {
 
 // release lets go of what was observed before a time; the desk's mutex is held.
 func (r *reader) release(before time.Duration) {
+	if bridge.Planted(bridge.BugAckUnjudged) {
+		before = always
+	}
 	r.settling.look(r.now(), r.link.up && (r.marks.given || r.finished))
 	r.acks, r.released = r.unjudged.take(before, r.acks), before
 	signal(r.acker)

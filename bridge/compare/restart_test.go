@@ -35,12 +35,13 @@ func (f faint) Receive(ctx context.Context, into []bridge.Delivery) (int, error)
 
 var errAway = errors.New("the incumbent is away")
 
-// An incumbent that forgets what was acknowledged last, goes away and is away until the
-// comparison dies gives it all again in the next life. The candidate gives its copies again
-// then: nothing is missing.
-func TestADeathWhileTheIncumbentIsAway(t *testing.T) {
+// whileAway is a history in which the incumbent forgets what was acknowledged last, goes
+// away and is away until the comparison dies. It gives what was found by then, and in the
+// next life.
+func whileAway(t *testing.T) (before, after Snapshot) {
 	p := newPair(t, nil)
 	cfg := p.config()
+	cfg.Found = nil
 	var away atomic.Bool
 	open := cfg.Streams[drift.Incumbent].Open
 	cfg.Streams[drift.Incumbent].Open = func(ctx context.Context) (bridge.Source, error) {
@@ -63,16 +64,28 @@ func TestADeathWhileTheIncumbentIsAway(t *testing.T) {
 	away.Store(true)
 	p.until("it breaks, and what is judged is let go", c, func(s *Snapshot) bool { return !s.Sides[0].Up && s.Sides[0].Unjudged == 0 })
 	gone := time.Now()
-	p.until("the candidate goes on for long", c, func(s *Snapshot) bool { return s.Sides[1].Read.Sub(gone) > 10*surely })
+	p.put(100, 10)
+	p.copy(nil)
+	before = p.until("the candidate goes on for long", c, func(s *Snapshot) bool { return s.Observed[1] == 1600 && s.Sides[1].Read.Sub(gone) > 10*surely })
 	stop()
 	away.Store(false)
 	c, stop = p.start(cfg)
 	defer stop()
-	s := p.until("all is judged again", c, func(s *Snapshot) bool {
-		return s.Begun && s.Observed[0] > 0 && s.Pending == [2]uint64{} && s.Sides[0].Unjudged == 0
+	p.put(200, 10)
+	p.copy(nil)
+	after = p.until("all is judged again", c, func(s *Snapshot) bool {
+		return s.Begun && s.Observed[0] >= 300 && s.Pending == [2]uint64{} && s.Sides[0].Unjudged == 0 && s.Sides[1].Unjudged == 0
 	})
-	if s.Verdict != Match || s.Matched != s.Observed[0] {
-		t.Errorf("%+v", s)
+	return before, after
+}
+
+// What the incumbent gives again has its copies given again by the candidate.
+func TestADeathWhileTheIncumbentIsAway(t *testing.T) {
+	before, after := whileAway(t)
+	if before.Drift != [drift.Kinds]uint64{} || before.Pending != [2]uint64{0, 100} {
+		t.Errorf("before: %+v", before)
 	}
-	p.until("the candidate's are let go too", c, func(s *Snapshot) bool { return s.Sides[1].Unjudged == 0 })
+	if after.Verdict != Match || after.Matched != after.Observed[0] || after.Matched <= 300 {
+		t.Errorf("after: %+v", after)
+	}
 }
