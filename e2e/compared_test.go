@@ -87,7 +87,7 @@ func (s *scene) awaitCompared(within time.Duration, least uint64) (all []compari
 	return last
 }
 
-// awaitComparison waits until ok holds for the only comparison, and gives it.
+// awaitComparison waits until ok holds for the first comparison, and gives it.
 func (s *scene) awaitComparison(what string, ok func(*comparisonStatus) bool) (last comparisonStatus) {
 	s.t.Helper()
 	defer func() {
@@ -100,7 +100,7 @@ func (s *scene) awaitComparison(what string, ok func(*comparisonStatus) bool) (l
 			s.t.Fatalf("the bridge ended by itself\n%s", s.bridge.logTail(20))
 		}
 		st, err := s.bridge.status()
-		if err != nil || len(st.Comparisons) != 1 {
+		if err != nil || len(st.Comparisons) != len(s.compared) {
 			return false
 		}
 		last = st.Comparisons[0]

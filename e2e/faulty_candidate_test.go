@@ -117,6 +117,7 @@ type faulty struct {
 	plan     *ledger.Plan
 	wrong    map[int]fault // by number
 	evidence string        // folder
+	windows  bool          // compared by windows too, for which messages have to have times
 	grace    time.Duration // the longest that there has been
 }
 
@@ -142,7 +143,7 @@ func TestFaultyCandidate(t *testing.T) {
 }
 
 func faultyCandidate(t *testing.T, g generation, from, to string) {
-	f := &faulty{scene: newScene(t, g, fmt.Sprintf("%s → %s, a candidate with planted faults", from, to))}
+	f := &faulty{scene: newScene(t, g, fmt.Sprintf("%s → %s, a candidate with planted faults", from, to)), windows: from == kafka}
 	f.route(from, to).sizedLoad(ledger.Zipf10k, sized(6000, 300_000), sized(300, 2000))
 	f.load.Messages = f.least // the faults are planted in all of it
 	f.plan = ledger.NewPlan(f.load)
@@ -150,6 +151,8 @@ func faultyCandidate(t *testing.T, g generation, from, to string) {
 	spoiler := newSpoiler(f.spoiled(to), f.plan, f.wrong)
 	f.open()
 	f.awaitComparison("both sides read", bothRead)
+	f.awaitWindows(2*ahead*windowEvery, "windows to begin")
+	f.load.Began, f.load.Due = time.Now(), f.pace.Rate
 	f.play()
 	spoiled := make(chan error, 1)
 	go func() { spoiled <- spoiler.run(t.Context()) }()
@@ -168,6 +171,7 @@ func faultyCandidate(t *testing.T, g generation, from, to string) {
 	await(t, 10*patience, "everything copied", ended)
 	c := f.awaitJudged()
 	f.look()
+	f.judgeWindows()
 	f.finish()
 	f.judge(&c)
 	f.expectNothingWrong()
@@ -241,6 +245,9 @@ func (f *faulty) spoiled(to string) (m medium) {
 	f.evidence = filepath.Join(f.dir, "evidence")
 	f.compared = append(f.compared, fmt.Sprintf("  - {name: faulty, relay: %s, candidate: %s, grace: %s, late: %s, stuck: %s, evidence: {dir: %q, most: 1000000, size: 4GiB, flight: 128MiB}}\n",
 		f.relays[0].name, out.tap, grace, objective, stuckAfter, f.evidence))
+	if f.windows {
+		f.compared = append(f.compared, fmt.Sprintf("  - {name: by-windows, relay: %s, candidate: %s, windows: {every: %s, lateness: %s, behind: %s}}\n", f.relays[0].name, out.tap, windowEvery, windowLate, windowBehind))
+	}
 	return m
 }
 
@@ -249,7 +256,7 @@ const grace = 2 * time.Second
 
 // look notes how long the comparison waits for what was passed by.
 func (f *faulty) look() {
-	if st, err := f.bridge.status(); err == nil && len(st.Comparisons) == 1 {
+	if st, err := f.bridge.status(); err == nil && len(st.Comparisons) > 0 {
 		f.grace = max(f.grace, grace, time.Duration(2*st.Comparisons[0].LagMost*float64(time.Second)))
 	}
 }

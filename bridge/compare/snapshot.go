@@ -176,6 +176,8 @@ func (c *Comparison) progress(s *Snapshot) string {
 		return "nothing has come from the incumbent yet"
 	case s.Matched == 0 && s.Observed[drift.Candidate] == 0:
 		return "nothing has come from the candidate yet"
+	case s.Matched == 0 && c.cfg.Windows != nil && s.Before[drift.Incumbent] == s.Observed[drift.Incumbent]:
+		return "by their own times, all messages so far are from before the first window that is compared, which began after both sides were read; if that lasts, look at producers' clocks, or compare without windows"
 	case s.Matched == 0:
 		return "no message was found on both sides yet"
 	case s.Verdict == Incomparable:

@@ -57,7 +57,11 @@ var hourAgo = time.Now().Add(-time.Hour).Truncate(time.Second).UTC()
 // time is the producer's time of message n: in the past, since Kafka refuses the
 // future. Topics that hold it must not have a retention by time.
 func (p *Plan) time(n int) time.Time {
-	return hourAgo.Add(time.Duration(n) * time.Millisecond)
+	began, due := p.Began, p.Due
+	if began.IsZero() {
+		began, due = hourAgo, 1000
+	}
+	return began.Add(time.Duration(n) * time.Second / time.Duration(due)).Truncate(time.Millisecond)
 }
 
 // recordFields are the headers of a record in canonical form: octets or null, where

@@ -51,6 +51,10 @@ type Load struct {
 	// Poison makes one of so many messages, up to number PoisonUpTo, have a body of
 	// PoisonSize octets. 0 is none.
 	Poison, PoisonUpTo int
+	// Began is what messages' own times count from, and Due how many of them there are in
+	// a second. Zero values: an hour ago, and 1,000.
+	Began time.Time
+	Due   int
 }
 
 // PoisonSize is the length of the bodies of poison in octets.
