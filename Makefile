@@ -64,7 +64,8 @@ e2e: ## the stories; FULL=1 for the sizes that the promises name, RUN=pattern fo
 
 bench: ## measure beside a minimal copy loop, in one interleaved run
 	$(WITH_BROKERS); \
-	$(GO) run ./e2e/bench $(BENCH)
+	$(GO) run ./e2e/bench $(BENCH); \
+	$(GO) test -run '^$$' -bench 'Exact|Constant' -benchtime 3s -count 3 ./bridge/drift
 
 fuzz: ## fuzz every target for T=10s each
 	for pkg in $$($(GO) list ./...); do \

@@ -179,9 +179,14 @@ func (m *mirror) confirmed(key, id string) bool {
 	if key == crowdKey {
 		return !m.crowd.unsure[id]
 	}
-	for n := 1; n <= m.books.Plan.Messages; n++ {
-		if m.books.Plan.Name(n) == key && m.books.Plan.ID(n) == id {
-			return m.books.Has(n)
+	return confirmed(m.books, key, id)
+}
+
+// confirmed says it of a book's load.
+func confirmed(b *ledger.Book, key, id string) bool {
+	for n := 1; n <= b.Plan.Messages; n++ {
+		if b.Plan.Name(n) == key && b.Plan.ID(n) == id {
+			return b.Has(n)
 		}
 	}
 	return true

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crossfade-mq/crossfade/e2e/brokers"
 	"github.com/crossfade-mq/crossfade/e2e/ledger"
 )
 
@@ -164,53 +165,89 @@ func (s *scene) logged() (all []difference) {
 
 // expectNoDrift is the promise about a candidate that is healthy: no drift in any life of
 // the bridge, and nothing that could not be judged.
+// What the incumbent never confirmed may be in one of two taps alone, where it was restarted.
 func (s *scene) expectNoDrift(all []comparisonStatus) {
 	s.t.Helper()
+	torn := 0
+	for _, d := range s.logged() {
+		if len(s.disturb) == 0 || confirmed(s.book(), d.key, d.id) {
+			s.t.Errorf("found, where nothing is: %s", d.line)
+		}
+		torn++
+	}
 	for i := range all {
 		c := &all[i]
-		if c.drifts() > 0 || c.Verdict != "match" || c.Incumbent.Incomparable+c.Candidate.Incomparable > 0 {
+		if int(c.drifts()) > torn || torn == 0 && c.Verdict != "match" || c.Incumbent.Incomparable+c.Candidate.Incomparable > 0 {
 			s.t.Errorf("%s: %+v", c.Name, *c)
 		}
 		s.notes = append(s.notes, fmt.Sprintf("%-24s matched %d since the last start, of %d and %d observed; drift %d", c.Name, c.Matched, c.Incumbent.Observed, c.Candidate.Observed, c.drifts()))
 	}
-	for _, d := range s.logged() {
-		s.t.Errorf("found, where nothing is: %s", d.line)
+	if torn > 0 {
+		s.notes = append(s.notes, fmt.Sprintf("%d messages were never confirmed, and only one of two taps has them", torn))
 	}
 }
 
 // Each healthy candidate is compared with its incumbent while the bridge, comparisons
-// included, is killed again and again: nothing is found.
+// included, is killed again and again: nothing is found. At full size each is alone, at the
+// load that the machine takes, and the incumbent is restarted too.
 func TestHealthyCandidates(t *testing.T) {
-	for i, route := range []struct {
-		from string
-		to   []string
-	}{
-		{quorum, []string{kafka, jetStream, stream}}, {stream, []string{kafka, jetStream, stream}},
-		{kafka, []string{kafka, jetStream, stream}}, {jetStream, []string{kafka, jetStream, stream}},
-	} {
+	for i, from := range []string{quorum, stream, kafka, jetStream} {
 		for j, g := range generations {
 			if !full && i%len(generations) != j {
 				continue
 			}
-			t.Run(route.from+"/"+g.name, func(t *testing.T) {
-				t.Parallel()
-				s := newScene(t, g, route.from+" → "+strings.Join(route.to, ", ")+", compared, the bridge killed")
-				for _, to := range route.to {
-					s.route(route.from, to)
+			to := [][]string{{kafka, jetStream, stream}}
+			if full {
+				to = [][]string{{kafka}, {jetStream}, {stream}}
+			}
+			for _, to := range to {
+				name := from + "/" + g.name
+				if full {
+					name = from + " to " + to[0] + "/" + g.name
 				}
-				s.compare().sizedLoad([]ledger.Keys{ledger.Zipf10k, ledger.Keys100}[i%2], sized(6000, 300_000), sized(400, 2000)).begin()
-				n := sized(3, 10)
-				for k := range n {
-					s.due(k, n)
-					s.killBridge()
-				}
-				s.enough()
-				s.each(func(r *relay) error { return ledger.Collect(t.Context(), r.book, r.reader, s.patience()) })
-				all := s.awaitCompared(patience, 1)
-				s.finish()
-				s.expectNothingWrong()
-				s.expectNoDrift(all)
-			})
+				t.Run(name, func(t *testing.T) {
+					aloneIfFull(t)
+					healthyCandidates(t, g, from, to, []ledger.Keys{ledger.Zipf10k, ledger.Keys100}[i%2])
+				})
+			}
 		}
 	}
+}
+
+func healthyCandidates(t *testing.T, g generation, from string, to []string, keys ledger.Keys) {
+	title := from + " → " + strings.Join(to, ", ") + ", compared, the bridge killed"
+	incumbent := map[string]brokers.Kind{kafka: brokers.KindKafka, jetStream: brokers.KindNATS}[from]
+	if incumbent == "" {
+		incumbent = brokers.KindRabbitMQ
+	}
+	var disturbed []brokers.Kind
+	if full {
+		title += ", the incumbent restarted"
+		disturbed = append(disturbed, incumbent)
+	}
+	s := newScene(t, g, title, disturbed...)
+	for _, to := range to {
+		s.route(from, to)
+	}
+	s.compare().sizedLoad(keys, sized(6000, 6_600_000), sized(400, 11_000))
+	s.pace.Window = sized(0, 8000)
+	s.begin()
+	began := time.Now()
+	n := sized(3, 10)
+	for k := range n {
+		s.due(k, n)
+		if full && k%2 == 1 {
+			s.note("restart of " + string(incumbent))
+			s.do(s.server(incumbent).Restart)
+		} else {
+			s.killBridge()
+		}
+	}
+	s.enough()
+	s.notes = append(s.notes, fmt.Sprintf("%d messages in %s, %.0f/s", s.book().Produced(), time.Since(began).Round(100*time.Millisecond), float64(s.book().Produced())/time.Since(began).Seconds()))
+	s.each(func(r *relay) error { return ledger.Collect(t.Context(), r.book, r.reader, s.patience()) })
+	all := s.awaitCompared(patience, 1)
+	s.finish()
+	s.expectNoDrift(all)
+	s.expectNothingWrong()
 }
