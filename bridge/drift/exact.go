@@ -63,7 +63,7 @@ type Exact struct {
 	gaps    [sides][]interval
 	jumps   map[uint64][]jump
 	expiry  map[uint32]time.Duration
-	shards  []time.Duration // by shard, when one of its messages was matched last
+	shards  []time.Duration // by shard, when the newest of its messages that are matched was observed
 	stuck   map[uint64]stuckKey
 	lag     histogram
 	begin   time.Duration
@@ -262,7 +262,7 @@ func (x *Exact) pair(key uint64, i, c *Observation) {
 	if n := int(i.Shard) + 1; n > len(x.shards) {
 		x.shards = append(x.shards, make([]time.Duration, n-len(x.shards))...)
 	}
-	x.shards[i.Shard] = max(x.shards[i.Shard], i.At, c.At)
+	x.shards[i.Shard] = max(x.shards[i.Shard], i.At)
 }
 
 // judge judges the place of a message of the candidate in the incumbent's order: it is

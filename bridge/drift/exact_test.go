@@ -162,6 +162,34 @@ func TestAStuckKeyIsFoundOnce(t *testing.T) {
 	}
 }
 
+// A candidate that is far behind with all keys alike is stuck with none.
+func TestWhereAllAreFarBehindNobodyIsStuck(t *testing.T) {
+	const behind = 60
+	c := NewConstant(ConstantOptions{Stuck: 10 * time.Second})
+	x := newStage(t, Options{Grace: time.Second, Stuck: 10 * time.Second})
+	for i := range time.Duration(200) {
+		now := (i + 1) * time.Second
+		for _, side := range []Side{Incumbent, Candidate} {
+			n := i
+			if side == Candidate {
+				n -= behind
+			}
+			for key := uint64(1); n >= 0 && key < 20; key++ {
+				o := Observation{Key: key, ID: uint64(n)*100 + key, Body: 1, Head: 1, At: now, Time: (n + 1) * time.Second, Window: int64(n)}
+				x.x.Observe(side, &o)
+				c.Observe(side, &o)
+			}
+		}
+		x.at(now)
+		c.Advance(now, Watermarks{Windows: [2]int64{int64(i), int64(i) - behind}})
+	}
+	for _, r := range []Report{x.x.Report(), c.Report()} {
+		if r.Drift != [Kinds]uint64{} || r.Matched == 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // Where nothing goes on, nothing is stuck: the candidate is behind.
 func TestWhereAllWaitNobodyIsStuck(t *testing.T) {
 	s := newStage(t, Options{Stuck: 10 * time.Second})
