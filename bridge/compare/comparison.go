@@ -183,7 +183,7 @@ func (c *Comparison) advance() (all []Evidence, over bool) {
 	w := c.watermarks(now)
 	c.engine.Advance(now, w)
 	c.lookedAt = c.engine.Report()
-	c.align(w)
+	c.align(now, w)
 	c.begin(now, w)
 	c.trials.look(now, &c.lookedAt)
 	all = c.tell()
@@ -204,7 +204,6 @@ func (c *Comparison) watermarks(now time.Duration) (w drift.Watermarks) {
 			w.Read[side] = now
 		}
 	}
-	c.bounds.add(now, w.Read[drift.Incumbent])
 	if c.cfg.Passed != nil {
 		c.prove(now, w.Read[drift.Candidate])
 	}
@@ -229,20 +228,23 @@ func (c *Comparison) prove(now, read time.Duration) {
 // before keys are judged: a producer may repeat itself so much later.
 const together = time.Second
 
-// mostHeld is how many of the candidate's messages wait for that, if its source holds as
-// many.
-const mostHeld = 1 << 18
+// mostHeld is how many of the candidate's messages wait for that, and starved how long it is
+// waited for where a source gives no more before it is acknowledged something.
+const (
+	mostHeld = 1 << 18
+	starved  = 2 * time.Second
+)
 
 // align says when keys can be judged, whose messages the candidate's reader may have from
 // further back than the incumbent's.
-func (c *Comparison) align(w drift.Watermarks) {
+func (c *Comparison) align(now time.Duration, w drift.Watermarks) {
 	if c.aligned {
 		return
 	}
 	crowded := c.lookedAt.Pending[drift.Candidate] >= mostHeld
 	for _, r := range c.readers {
 		_, over := r.overfull()
-		crowded = crowded || over || r.full()
+		crowded = crowded || (over || r.full()) && now-r.last >= starved
 	}
 	both := c.readers[drift.Incumbent].opened + together
 	if opened := both > together; crowded || opened && w.Read[drift.Incumbent] >= both && w.Read[drift.Candidate] >= both {
@@ -287,15 +289,14 @@ func (c *Comparison) settleFloors(now time.Duration) {
 	}
 	c.judged = max(c.judged, min(floors[drift.Incumbent], floors[drift.Candidate]))
 	i, k := &floors[drift.Incumbent], &floors[drift.Candidate]
+	c.bounds.add(now, *k)
 	*i = min(*i, *k) - before
 	if at, over := c.readers[drift.Incumbent].overfull(); over {
 		*i = max(*i, at)
 	}
 	if at, over := c.readers[drift.Candidate].overfull(); over {
-		if from, ok := c.bounds.reach(at); ok {
-			*i = max(*i, from)
-		} else {
-			*i = now
+		if by, ok := c.bounds.reach(at); ok {
+			*i = max(*i, by)
 		}
 	}
 	*i = max(*i, c.floors[drift.Incumbent])
@@ -303,7 +304,7 @@ func (c *Comparison) settleFloors(now time.Duration) {
 	if bridge.Planted(bridge.BugFloorUnsure) {
 		surely = *i
 	}
-	*k = max(min(*k, c.bounds.at(surely)), c.floors[drift.Candidate])
+	*k = max(min(*k, c.bounds.by(surely)), c.floors[drift.Candidate])
 	c.floors = floors
 }
 

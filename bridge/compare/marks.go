@@ -52,46 +52,46 @@ func (m *marks) look() time.Duration {
 // reset is called when a session begins: the questions of the one before it are void.
 func (m *marks) reset() { m.open, m.given = m.open[:0], false }
 
-// A bound says that what the incumbent's reader had from a time on was stored no earlier
-// than another.
-type bound struct{ from, stored time.Duration }
+// A bound says that at a time everything was judged that the candidate's reader had
+// observed before another.
+type bound struct{ at, judged time.Duration }
 
-// bounds tell since when the candidate may hold the copies of what the incumbent's reader
-// may be given again after a restart: the candidate's reader has to see those again too.
+// bounds tell what of the candidate's may be let go, when of the incumbent's what was
+// observed before a time is: it was judged by then, so what it was compared with was
+// observed by then. What the incumbent's reader may be given again after a restart has its
+// copies given again.
 //
-//	incumbent's reader   … │ unjudged ──►           from: when its oldest was observed
-//	stored there         …│ not before `stored`     all before it had been observed by then
-//	copies at candidate   └─► are observed later still
+//	incumbent's reader   … let go │ may come again ──►
+//	candidate's reader   … judged by then: let go │ kept ──►
 type bounds struct{ list []bound }
 
-// add notes that at a time everything stored before another had been observed.
-func (b *bounds) add(now, read time.Duration) {
-	if n := len(b.list); n > 0 && b.list[n-1].stored >= read {
+// add notes what was judged at a time. Times do not fall.
+func (b *bounds) add(at, judged time.Duration) {
+	if n := len(b.list); n > 0 && b.list[n-1].judged >= judged {
 		return
 	}
-	b.list = append(b.list, bound{now, read})
+	b.list = append(b.list, bound{at, judged})
 }
 
-// at gives since when copies of what was observed from a time on may be stored. Earlier
-// bounds are forgotten: times do not fall.
-func (b *bounds) at(from time.Duration) time.Duration {
+// by gives up to when all was judged by a time. What was judged earlier is forgotten: times
+// do not fall.
+func (b *bounds) by(at time.Duration) time.Duration {
 	n := 0
-	for n+1 < len(b.list) && b.list[n+1].from <= from {
+	for n+1 < len(b.list) && b.list[n+1].at <= at {
 		n++
 	}
 	b.list = append(b.list[:0], b.list[n:]...)
-	if len(b.list) == 0 || b.list[0].from > from {
+	if len(b.list) == 0 || b.list[0].at > at {
 		return 0
 	}
-	return b.list[0].stored
+	return b.list[0].judged
 }
 
-// reach gives from when on what was observed was stored no earlier than a time; false if
-// nothing is known to be.
-func (b *bounds) reach(stored time.Duration) (from time.Duration, ok bool) {
+// reach gives when all was judged up to a time; false if it is not.
+func (b *bounds) reach(judged time.Duration) (at time.Duration, ok bool) {
 	for i := range b.list {
-		if b.list[i].stored >= stored {
-			return b.list[i].from, true
+		if b.list[i].judged >= judged {
+			return b.list[i].at, true
 		}
 	}
 	return 0, false

@@ -128,39 +128,38 @@ func TestBounds(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, uint64(round)))
 		var b bounds
 		var all []bound
-		now, read, from := time.Duration(0), time.Duration(0), time.Duration(0)
+		now, judged, gone := time.Duration(0), time.Duration(0), time.Duration(0)
 		for range 200 {
 			now += time.Duration(rng.IntN(3))
 			if rng.IntN(2) == 0 {
-				read = max(read, now-time.Duration(rng.IntN(20)))
+				judged = max(judged, now-time.Duration(rng.IntN(20)))
 			}
-			b.add(now, read)
-			all = append(all, bound{now, read})
+			b.add(now, judged)
+			all = append(all, bound{now, judged})
 			if rng.IntN(4) > 0 {
 				continue
 			}
-			from = max(from, now-time.Duration(rng.IntN(30)))
-			// The best that was known by then.
+			gone = max(gone, now-time.Duration(rng.IntN(30)))
 			want := time.Duration(0)
 			for _, x := range all {
-				if x.from <= from {
-					want = max(want, x.stored)
+				if x.at <= gone {
+					want = max(want, x.judged)
 				}
 			}
-			if got := b.at(from); got != want {
-				t.Fatalf("round %d: copies of what was observed from %v on are stored from %v on, want %v", round, from, got, want)
+			if got := b.by(gone); got != want {
+				t.Fatalf("round %d: by %v all was judged up to %v, want %v", round, gone, got, want)
 			}
-			// Since when nothing was observed that was stored before a time.
-			stored, since := want+1+time.Duration(rng.IntN(20)), time.Duration(0)
-			i := slices.IndexFunc(all, func(x bound) bool { return x.stored >= stored })
+			// When all was judged up to a time.
+			upTo, when := want+1+time.Duration(rng.IntN(20)), time.Duration(0)
+			i := slices.IndexFunc(all, func(x bound) bool { return x.judged >= upTo })
 			if i >= 0 {
-				since = all[i].from
+				when = all[i].at
 			}
-			if got, known := b.reach(stored); got != since || known != (i >= 0) {
-				t.Fatalf("round %d: %v is reached from %v on, %t; want %v, %t", round, stored, got, known, since, i >= 0)
+			if got, known := b.reach(upTo); got != when || known != (i >= 0) {
+				t.Fatalf("round %d: %v is reached at %v, %t; want %v, %t", round, upTo, got, known, when, i >= 0)
 			}
-			if got, known := b.reach(want); want > 0 && (!known || got > from) {
-				t.Fatalf("round %d: %v is reached from %v on, %t, though %v is by %v", round, want, got, known, want, from)
+			if got, known := b.reach(want); want > 0 && (!known || got > gone) {
+				t.Fatalf("round %d: %v is reached at %v, %t, though it was by %v", round, want, got, known, gone)
 			}
 		}
 	}
@@ -168,36 +167,36 @@ func TestBounds(t *testing.T) {
 
 func TestBoundsOfNothing(t *testing.T) {
 	var b bounds
-	if at := b.at(10); at != 0 {
+	if upTo := b.by(10); upTo != 0 {
+		t.Errorf("%v", upTo)
+	}
+	if at, ok := b.reach(0); ok {
 		t.Errorf("%v", at)
 	}
-	if from, ok := b.reach(0); ok {
-		t.Errorf("%v", from)
-	}
-	b.add(5, 0) // nothing is read yet
+	b.add(5, 0) // nothing is judged yet
 	b.add(10, 3)
 	b.add(11, 3) // says nothing more
 	if b.add(12, 2); len(b.list) != 2 {
 		t.Errorf("%v", b.list)
 	}
-	if at := b.at(9); at != 0 {
-		t.Errorf("before anything was read: %v", at)
+	if upTo := b.by(9); upTo != 0 {
+		t.Errorf("before anything was judged: %v", upTo)
 	}
-	if at := b.at(10); at != 3 {
-		t.Errorf("%v", at)
+	if upTo := b.by(10); upTo != 3 {
+		t.Errorf("%v", upTo)
 	}
-	for stored, want := range map[time.Duration]time.Duration{1: 10, 3: 10} {
-		if from, ok := b.reach(stored); from != want || !ok {
-			t.Errorf("%v is reached from %v on, %t", stored, from, ok)
+	for judged, want := range map[time.Duration]time.Duration{1: 10, 3: 10} {
+		if at, ok := b.reach(judged); at != want || !ok {
+			t.Errorf("%v is reached at %v, %t", judged, at, ok)
 		}
 	}
-	if from, ok := b.reach(4); ok {
-		t.Errorf("4 is reached from %v on", from)
+	if at, ok := b.reach(4); ok {
+		t.Errorf("4 is reached at %v", at)
 	}
 	// They do not grow while time goes on.
 	for now := time.Duration(20); now < 10_000; now++ {
 		b.add(now, now-3)
-		b.at(now - 10)
+		b.by(now - 10)
 	}
 	if len(b.list) > 20 {
 		t.Errorf("%d are kept", len(b.list))
