@@ -228,11 +228,11 @@ func (c *Comparison) prove(now, read time.Duration) {
 // before keys are judged: a producer may repeat itself so much later.
 const together = time.Second
 
-// mostHeld is how many of the candidate's messages wait for that, and starved how long it is
-// waited for where a source gives no more before it is acknowledged something.
+// mostHeld is how many of the candidate's messages wait for that, and unasked how long it is
+// waited for where a system does not tell what it holds.
 const (
 	mostHeld = 1 << 18
-	starved  = 2 * time.Second
+	unasked  = 30 * time.Second
 )
 
 // align says when keys can be judged, whose messages the candidate's reader may have from
@@ -243,14 +243,26 @@ func (c *Comparison) align(now time.Duration, w drift.Watermarks) {
 	}
 	crowded := c.lookedAt.Pending[drift.Candidate] >= mostHeld
 	for _, r := range c.readers {
+		_, starves := r.starves(now)
 		_, over := r.overfull()
-		crowded = crowded || (over || r.full()) && now-r.last >= starved
+		crowded = crowded || starves || (over || r.full()) && now-r.last >= starved
+		crowded = crowded || r.opened > 0 && !r.finished && now-max(r.opened, r.asked) >= unasked
 	}
-	both := c.readers[drift.Incumbent].opened + together
-	if opened := both > together; crowded || opened && w.Read[drift.Incumbent] >= both && w.Read[drift.Candidate] >= both {
+	if crowded || c.caughtUp(now, w) {
 		c.engine.align()
 		c.aligned = true
 	}
+}
+
+// caughtUp says that both sides are read to where keys can be judged, and that the candidate
+// has what the incumbent had then, unless it takes longer than the grace.
+func (c *Comparison) caughtUp(now time.Duration, w drift.Watermarks) bool {
+	i := c.readers[drift.Incumbent]
+	both := i.opened + together
+	if i.opened == 0 || w.Read[drift.Incumbent] < both || w.Read[drift.Candidate] < both {
+		return false
+	}
+	return i.last < both || c.lookedAt.Reached >= both || w.Passed >= both || now >= both+c.lookedAt.Grace
 }
 
 // begin ends the beginning: from when on what only the candidate has is extra even of a
@@ -291,13 +303,17 @@ func (c *Comparison) settleFloors(now time.Duration) {
 	i, k := &floors[drift.Incumbent], &floors[drift.Candidate]
 	c.bounds.add(now, *k)
 	*i = min(*i, *k) - before
-	if at, over := c.readers[drift.Incumbent].overfull(); over {
-		*i = max(*i, at)
-	}
-	if at, over := c.readers[drift.Candidate].overfull(); over {
-		if by, ok := c.bounds.reach(at); ok {
-			*i = max(*i, by)
+	for _, over := range []func() (time.Duration, bool){c.readers[drift.Incumbent].overfull, func() (time.Duration, bool) { return c.readers[drift.Incumbent].starves(now) }} {
+		if at, yes := over(); yes {
+			*i = max(*i, at)
 		}
+	}
+	at, over := c.readers[drift.Candidate].overfull()
+	if starves, yes := c.readers[drift.Candidate].starves(now); yes {
+		at, over = max(at, starves), true
+	}
+	if by, ok := c.bounds.reach(at); over && ok {
+		*i = max(*i, by)
 	}
 	*i = max(*i, c.floors[drift.Incumbent])
 	surely := c.readers[drift.Incumbent].settling.surely
@@ -305,6 +321,12 @@ func (c *Comparison) settleFloors(now time.Duration) {
 		surely = *i
 	}
 	*k = max(min(*k, c.bounds.by(surely)), c.floors[drift.Candidate])
+	if over && c.readers[drift.Incumbent].full() { // else neither is read on
+		*k = max(*k, at)
+	}
+	if over { // nor is the candidate while the incumbent is away
+		*k = max(*k, now-c.cfg.Limits.Hold)
+	}
 	c.floors = floors
 }
 

@@ -43,6 +43,9 @@ type Config struct {
 	// Loops are the identities of relays that lead from the incumbent to the candidate:
 	// what one of them carried and is found at the incumbent came round.
 	Loops []string
+	// Whole says that both streams are read from where they are to be the same on, as in a
+	// comparison of what is stored: nothing of the candidate's is from before then.
+	Whole bool
 	// Passed, if not nil, proves up to which time everything that the incumbent had
 	// stored is stored at the candidate, as far as it will ever be; zero is not known.
 	Passed func() time.Time

@@ -28,7 +28,9 @@ type engine interface {
 func newEngine(cfg *Config, epoch time.Time) engine {
 	if cfg.Windows == nil {
 		x := exact{drift.NewExact(cfg.Drift)}
-		x.Hold()
+		if !cfg.Whole {
+			x.Hold()
+		}
 		return x
 	}
 	x := &windowed{Constant: drift.NewConstant(drift.ConstantOptions{

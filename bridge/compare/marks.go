@@ -49,6 +49,9 @@ func (m *marks) look() time.Duration {
 	return m.read
 }
 
+// since says that a question of then or earlier is open.
+func (m *marks) since(at time.Duration) bool { return len(m.open) > 0 && m.open[0].asked <= at }
+
 // reset is called when a session begins: the questions of the one before it are void.
 func (m *marks) reset() { m.open, m.given = m.open[:0], false }
 

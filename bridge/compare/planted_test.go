@@ -37,11 +37,11 @@ func TestDeathsFindPlantedMistakes(t *testing.T) {
 func TestWhileAwayFindsPlantedMistakes(t *testing.T) {
 	defer bridge.Plant("")
 	bridge.Plant(bridge.BugFloorUnsure)
-	if _, after := whileAway(t); after.Drift[drift.Missing] == 0 {
+	if _, after := whileAway(t, true); after.Drift[drift.Missing] == 0 {
 		t.Errorf("%s is not found: %+v", bridge.BugFloorUnsure, after)
 	}
 	bridge.Plant(bridge.BugMarkUnasked)
-	if before, _ := whileAway(t); before.Drift[drift.Extra] == 0 {
+	if before, _ := whileAway(t, true); before.Drift[drift.Extra] == 0 {
 		t.Errorf("%s is not found: %+v", bridge.BugMarkUnasked, before)
 	}
 }

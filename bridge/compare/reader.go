@@ -57,6 +57,9 @@ type reader struct {
 	acks     []bridge.Receipt // to be acknowledged
 	released time.Duration    // what was observed before is, or will be with these
 	settling settling
+	heard    time.Duration // the session's system has answered what it was asked then
+	asked    time.Duration // it has answered what it holds; 0 has not yet
+	mute     string        // why it did not, the last time
 	opened   time.Duration // when the first session had been opened; 0 is not yet
 	finished bool          // it was finite, and is read to its end
 	last     time.Duration // when something was observed last
@@ -158,6 +161,7 @@ func (r *reader) begin() {
 	r.unjudged.begin()
 	r.marks.reset()
 	r.settling.reset()
+	r.heard = 0
 	r.acks = r.acks[:0]
 	r.sessions()
 	if r.opened == 0 {
@@ -258,7 +262,11 @@ func (r *reader) release(before time.Duration) {
 	if bridge.Planted(bridge.BugAckUnjudged) {
 		before = always
 	}
-	r.settling.look(r.now(), r.link.up && (r.marks.given || r.finished))
+	heard := r.heard
+	if r.stream.Traits.Unacked == 0 {
+		heard = always // acknowledgements are answered there
+	}
+	r.settling.look(r.now(), heard, r.link.up && (r.marks.given || r.finished))
 	r.acks, r.released = r.unjudged.take(before, r.acks), before
 	signal(r.acker)
 	signal(r.room)
@@ -275,7 +283,20 @@ func (r *reader) overfull() (before time.Duration, over bool) {
 	if r.unjudged.n <= most {
 		return 0, false
 	}
-	return r.unjudged.nth(r.unjudged.n - most/2), true
+	return r.unjudged.nth(r.unjudged.n-most/2) + 1, true
+}
+
+// starved is how long nothing comes of what the source holds until it is taken to wait for
+// acknowledgements.
+const starved = 2 * time.Second
+
+// starves says that the source seems to wait for acknowledgements, and until when what was
+// observed has to be let go then; the desk's mutex is held.
+func (r *reader) starves(now time.Duration) (before time.Duration, over bool) {
+	if r.stream.Traits.Unacked == 0 || !r.link.up || r.unjudged.n == 0 || r.full() || now-r.last < starved || !r.marks.since(now-starved) {
+		return 0, false
+	}
+	return r.unjudged.nth(r.unjudged.n/2) + 1, true
 }
 
 // acknowledge passes on what is let go, until the session ends.
@@ -317,6 +338,9 @@ func (r *reader) mark(ctx context.Context, b bridge.Backlogger) error {
 		asked := r.now()
 		patient, cancel := context.WithTimeout(ctx, markPatience)
 		given, err := b.Mark(patient)
+		if err == nil && r.stream.Traits.Unacked > 0 { // acknowledgements are not answered
+			_, err = b.Backlog(patient)
+		}
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -325,17 +349,30 @@ func (r *reader) mark(ctx context.Context, b bridge.Backlogger) error {
 			return bridge.Fatal(fmt.Errorf("the source cannot tell when everything has been read: %w", err), "Compare a stream or a tap of the comparison's own.")
 		case err != nil && bridge.ClassOf(err) == bridge.Stopping:
 			return err
-		case err == nil:
-			r.mu.Lock()
-			r.marks.add(asked, given)
-			r.mu.Unlock()
 		}
+		r.answered(asked, given, err)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// answered notes what became of a question.
+func (r *reader) answered(asked time.Duration, given func() bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if r.mute == "" {
+			r.log.Warn("the system does not tell what it holds", "side", r.name, "why", bridge.Printable(err.Error(), 400))
+		}
+		r.mute = bridge.Printable(oneLine(err), 400)
+		return
+	}
+	r.mute = ""
+	r.asked, r.heard = asked, asked
+	r.marks.add(asked, given)
 }
 
 func signal(c chan struct{}) {

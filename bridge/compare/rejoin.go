@@ -37,6 +37,12 @@ func (s *shard) rejoined() int {
 	if !s.holds(last) {
 		return -1
 	}
+	for start := min(r.first, len(s.items)) - 1; start >= 0; start-- {
+		if s.adjoin(start) {
+			r.first = start
+			return s.assign(start)
+		}
+	}
 	for start, tried := min(r.first, len(s.items))-1, 0; start >= 0 && tried < mostStarts; start-- {
 		if s.items[start].what != r.came[0].what {
 			continue
@@ -57,6 +63,20 @@ func (s *shard) holds(what uint64) bool {
 		}
 	}
 	return false
+}
+
+// adjoin says that all that came is there, one behind the other, from a start.
+func (s *shard) adjoin(start int) bool {
+	came := s.rejoin.came
+	if len(s.items)-start < len(came) {
+		return false
+	}
+	for n := range came {
+		if s.items[start+n].what != came[n].what {
+			return false
+		}
+	}
+	return true
 }
 
 // follow says that all that came is there, in order, from a start.

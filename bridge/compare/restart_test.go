@@ -37,9 +37,10 @@ var errAway = errors.New("the incumbent is away")
 
 // whileAway is a history in which the incumbent forgets what was acknowledged last, goes
 // away and is away until the comparison dies. It gives what was found by then, and in the
-// next life.
-func whileAway(t *testing.T) (before, after Snapshot) {
+// next life. If nobody notices, its connection takes acknowledgements meanwhile.
+func whileAway(t *testing.T, noticed bool) (before, after Snapshot) {
 	p := newPair(t, nil)
+	p.unacked = 1 << 15
 	cfg := p.config()
 	cfg.Found = nil
 	var away atomic.Bool
@@ -52,7 +53,11 @@ func whileAway(t *testing.T) (before, after Snapshot) {
 		if err != nil {
 			return nil, err
 		}
-		return faint{src, src.(bridge.Backlogger), &away}, nil
+		f := faint{src, src.(bridge.Backlogger), &away}
+		if !noticed {
+			return dead{f}, nil
+		}
+		return f, nil
 	}
 	c, stop := p.start(cfg)
 	p.put(500, 10)
@@ -62,7 +67,7 @@ func whileAway(t *testing.T) (before, after Snapshot) {
 	p.copy(nil)
 	p.until("all is judged", c, func(s *Snapshot) bool { return s.Matched == 1500 })
 	away.Store(true)
-	p.until("it breaks, and what is judged is let go", c, func(s *Snapshot) bool { return !s.Sides[0].Up && s.Sides[0].Unjudged == 0 })
+	p.until("it breaks, and what is judged is let go", c, func(s *Snapshot) bool { return s.Sides[0].Up == !noticed && s.Sides[0].Unjudged == 0 })
 	gone := time.Now()
 	p.put(100, 10)
 	p.copy(nil)
@@ -81,7 +86,14 @@ func whileAway(t *testing.T) (before, after Snapshot) {
 
 // What the incumbent gives again has its copies given again by the candidate.
 func TestADeathWhileTheIncumbentIsAway(t *testing.T) {
-	before, after := whileAway(t)
+	for _, noticed := range []bool{true, false} {
+		before, after := whileAway(t, noticed)
+		expectMatch(t, before, after)
+	}
+}
+
+func expectMatch(t *testing.T, before, after Snapshot) {
+	t.Helper()
 	if before.Drift != [drift.Kinds]uint64{} || before.Pending != [2]uint64{0, 100} {
 		t.Errorf("before: %+v", before)
 	}

@@ -19,7 +19,8 @@ type settling struct {
 type trial struct{ upTo, since time.Duration }
 
 // surely is how long a session has to last behind an acknowledgement until that has taken
-// effect: adapters and brokers gather them for a moment.
+// effect, and the system has to have answered something since: adapters and brokers gather
+// them for a moment, and a connection may be dead without anybody having noticed.
 const surely = 300 * time.Millisecond
 
 // acknowledged says that the session has acknowledged what was observed before a time.
@@ -27,15 +28,16 @@ func (s *settling) acknowledged(upTo, now time.Duration) {
 	s.trials = append(s.trials, trial{upTo, now})
 }
 
-// look is called again and again. whole says that the session is up and that everything
-// that it gives again has come: what had come before and does not come again is let go.
-func (s *settling) look(now time.Duration, whole bool) {
+// look is called again and again. heard is the time of a question that the system has
+// answered. whole says that the session is up and that everything that it gives again has
+// come: what had come before and does not come again is let go.
+func (s *settling) look(now, heard time.Duration, whole bool) {
 	if !whole {
 		s.reset()
 		return
 	}
 	n := 0
-	for n < len(s.trials) && now-s.trials[n].since >= surely {
+	for n < len(s.trials) && now-s.trials[n].since >= surely && s.trials[n].since < heard {
 		s.surely = max(s.surely, s.trials[n].upTo)
 		n++
 	}

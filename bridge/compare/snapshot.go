@@ -147,6 +147,11 @@ func (c *Comparison) why(now time.Time, s *Snapshot) (State, string, time.Time) 
 			return StateWaiting, fmt.Sprintf("the %s is not read on: %d of its messages wait for their counterparts, as many as may", drift.Side(side), s.Pending[side]), c.since
 		}
 	}
+	for _, r := range c.readers {
+		if r.mute != "" && c.now()-r.asked >= unasked {
+			return StateComparing, fmt.Sprintf("the %s does not tell what it holds, so what is missing or extra cannot be: %s", r.name, r.mute), c.since
+		}
+	}
 	return StateComparing, c.progress(s), c.since
 }
 

@@ -339,6 +339,25 @@ func TestUnjudgedBesideRepeats(t *testing.T) {
 	}
 }
 
+// Where a queue holds few contents, in any order, what comes again is known by its order.
+func TestUnjudgedOfFewContents(t *testing.T) {
+	seed := seedOf(t)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	h := newHeld(false)
+	for range 20_000 {
+		h.put(0, fmt.Sprint("state ", rng.IntN(4)))
+	}
+	h.giveAll()
+	rs := h.judged(5000*time.Millisecond + 1)
+	h.ack(rs, len(rs)-1000)
+	h.reopen()
+	h.put(0, "state 0", "state 1")
+	if again, fresh := h.giveAll(); again != 16_000 || fresh != 2 {
+		t.Errorf("%d again, %d new", again, fresh)
+	}
+	h.expectOnce(t)
+}
+
 // Places that last tell one that was judged long ago, and was let go of, too.
 func TestUnjudgedOfALogForgetsAndKnows(t *testing.T) {
 	h := newHeld(true)

@@ -68,6 +68,7 @@ type Exact struct {
 	lag     histogram
 	begin   time.Duration
 	holding bool // keys that come up are held
+	reached time.Duration
 	marks   Watermarks
 	swept   time.Duration
 	oldest  [sides]time.Duration
@@ -268,7 +269,9 @@ func (x *Exact) pair(key uint64, i, c *Observation) {
 // judge judges the place of a message of the candidate in the incumbent's order: it is
 // reordered if one that follows it there came before it. RFC 4737, section 3.
 func (x *Exact) judge(s *slot, ord uint32, id uint64, i, c time.Duration) {
-	s.judged++
+	if s.judged++; s.judged == held {
+		s.judged = 1
+	}
 	if int32(ord-s.next) < 0 {
 		x.found(Reordered, Finding{Key: s.key, ID: id, Incumbent: i, Candidate: c, Extent: x.extent(s, ord)})
 		return

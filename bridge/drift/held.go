@@ -1,6 +1,9 @@
 package drift
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // At the beginning the candidate's reader is given what the incumbent's is not: copies of
 // messages that came before. Mostly they are in front of what both have, and are told by
@@ -52,11 +55,19 @@ func (x *Exact) hold(s *slot, side Side, o *Observation) bool {
 		s.judged = held
 	}
 	if side == Incumbent {
+		if s.waiting[Candidate].head != 0 && x.search(s, Candidate, o.ID) != 0 {
+			x.reached = max(x.reached, o.At)
+		}
 		s.ord++
 		x.wait(s, Incumbent, o, s.ord, 0)
 		s.seen |= bloom(o.ID)
 	} else {
 		s.next++
+		if n := s.waiting[Incumbent].head; n != 0 {
+			if n = x.search(s, Incumbent, o.ID); n != 0 {
+				x.reached = max(x.reached, x.time(x.slab.at(n).at))
+			}
+		}
 		x.wait(s, Candidate, o, 0, 0)
 	}
 	if s.ord >= enough && s.next >= enough {
@@ -114,60 +125,86 @@ func (x *Exact) dropEarlier(s *slot, e *entry) {
 const (
 	forBefore     = 5
 	againstBefore = 2
+	againBefore   = 4 // of an ID that is from before already
 )
 
 // dropRepeated drops what is rather from before than drift, and gives how many are left
 // that the incumbent has too.
 func (x *Exact) dropRepeated(s *slot) (common int) {
 	is, cs := x.ids(s, Incumbent, always), x.ids(s, Candidate, x.marks.Read[Incumbent])
-	matches := inOrder(is, cs)
-	drop, best, cost := 0, 0, 0
-	for k, match := range matches {
-		if cost -= forBefore; match {
-			cost += forBefore + againstBefore
-		}
-		if cost < best {
-			drop, best = k+1, cost
+	if len(is) == view { // of what is behind it nothing can be said
+		for k, id := range cs {
+			if !slices.Contains(is, id) && x.search(s, Incumbent, id) != 0 {
+				cs = cs[:k]
+				break
+			}
 		}
 	}
+	drop, common := cut(is, cs)
 	for range drop {
 		x.dropEarlier(s, x.slab.at(s.waiting[Candidate].head))
-	}
-	for _, match := range matches[drop:] {
-		if match {
-			common++
-		}
 	}
 	return common
 }
 
-// inOrder says which of the candidate's have a counterpart of their own at the incumbent, in
-// the same order. Of those with one ID the last have, and at the incumbent the first: what
-// the candidate has more of is from before, and what it has less of it leaves out.
-func inOrder(is, cs []uint64) (matches []bool) {
-	places, more := map[uint64][]int{}, map[uint64]int{}
-	for _, id := range cs {
-		more[id]++
+// fewBefore is how many that the incumbent has too are dropped where less is left.
+const fewBefore = 8
+
+// cut says how many of the candidate's first are rather from before: that it is so costs
+// what the incumbent has too, and that it is not what has to be drift then. What is behind
+// the last match at the incumbent may still come.
+func cut(is, cs []uint64) (drop, common int) {
+	if len(cs) <= len(is) && slices.Equal(cs, is[:len(cs)]) {
+		return 0, len(cs)
 	}
-	for i, id := range is {
-		if more[id] > 0 {
-			more[id]--
-			places[id] = append(places[id], i)
+	n, m := len(cs), len(is)
+	there, here := map[uint64]bool{}, map[uint64]int{} // here: where last
+	for _, id := range is {
+		there[id] = true
+	}
+	for k, id := range cs {
+		here[id] = k + 1
+	}
+	type cell struct{ cost, matches int32 }
+	row := make([]cell, m+1) // of cs[k:] against is[j:]
+	at := make([]cell, n+1)  // row[0] by k
+	for k := n - 1; k >= 0; k-- {
+		behind := row[m]
+		row[m].cost += forBefore
+		for j := m - 1; j >= 0; j-- {
+			best := cell{row[j].cost + forBefore, row[j].matches} // extra
+			skip := row[j+1]
+			if here[is[j]] > k {
+				skip.cost += forBefore
+			}
+			if skip.cost < best.cost {
+				best = skip
+			}
+			if is[j] == cs[k] && behind.cost <= best.cost {
+				best = cell{behind.cost, behind.matches + 1}
+			}
+			behind, row[j] = row[j], best
+		}
+		at[k] = row[0]
+	}
+	common = int(at[0].matches)
+	best := at[0].cost
+	cost, both := int32(0), int32(0)
+	seen := map[uint64]bool{}
+	for k, id := range cs {
+		switch {
+		case !there[id]:
+		case seen[id]:
+			cost, both = cost+againBefore, both+1
+		default:
+			cost, both = cost+againstBefore, both+1
+		}
+		seen[id] = true
+		if c := cost + at[k+1].cost; c < best && both <= max(fewBefore, at[k+1].matches) {
+			drop, common, best = k+1, int(at[k+1].matches), c
 		}
 	}
-	first := len(is)
-	matches = make([]bool, len(cs))
-	for k := len(cs) - 1; k >= 0; k-- {
-		at := places[cs[k]]
-		if len(at) == 0 {
-			continue
-		}
-		p := at[len(at)-1]
-		places[cs[k]] = at[:len(at)-1]
-		matches[k] = p < first
-		first = min(first, p)
-	}
-	return matches
+	return drop, common
 }
 
 // always is a time that does not come.

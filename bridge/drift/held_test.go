@@ -19,6 +19,14 @@ func begins(t *testing.T, incumbent, candidate []uint64) *stage {
 	return s
 }
 
+// count are the numbers from one to another.
+func count(from, to uint64) (all []uint64) {
+	for ; from <= to; from++ {
+		all = append(all, from)
+	}
+	return all
+}
+
 // What the candidate's reader has from before the incumbent's began is told from what both
 // have, also where a producer repeats itself.
 func TestTheBeginningBesideRepeats(t *testing.T) {
@@ -41,6 +49,9 @@ func TestTheBeginningBesideRepeats(t *testing.T) {
 		{"what comes twice later is", []uint64{1, 2, 3, 4, 5, 6}, []uint64{9, 1, 2, 3, 4, 5, 6, 6}, Counts{Matched: 6, Before: [2]uint64{0, 1}, Drift: [Kinds]uint64{Duplicate: 1}}},
 		{"what is nowhere is", []uint64{1, 2, 3, 4}, []uint64{9, 1, 2, 3, 8, 4}, Counts{Matched: 4, Before: [2]uint64{0, 1}, Drift: [Kinds]uint64{Extra: 1}}},
 		{"what changed places later has", []uint64{1, 2, 3, 4, 5}, []uint64{9, 1, 2, 3, 5, 4}, Counts{Matched: 5, Before: [2]uint64{0, 1}, Drift: [Kinds]uint64{Reordered: 1}}},
+		{"what comes late of many has changed its place", count(1, 50), append(count(2, 50), 1), Counts{Matched: 50, Drift: [Kinds]uint64{Reordered: 1}}},
+		{"what comes again behind many does", count(1, 500), append(count(1, 500), 1), Counts{Matched: 500, Drift: [Kinds]uint64{Duplicate: 1}}},
+		{"more than is looked at is missing in front", count(1, 3*view), count(2*view, 3*view), Counts{Matched: view + 1, Drift: [Kinds]uint64{Missing: 2*view - 1}}},
 	} {
 		s := begins(t, tc.incumbent, tc.candidate)
 		s.at(3 * time.Second)

@@ -114,6 +114,9 @@ type Report struct {
 	Oldest [2]time.Duration
 	// Swept is when that was. Where Oldest is 0, what came before Swept is judged.
 	Swept time.Duration
+	// Reached is up to when, at least, the candidate has shown what the incumbent's reader
+	// observed, as far as that is known while keys are held.
+	Reached time.Duration
 	// Stuck is how many keys are stuck at present.
 	Stuck int
 	// Grace is how long a message that was passed may still come, at present.

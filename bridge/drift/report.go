@@ -4,7 +4,7 @@ package drift
 func (x *Exact) Report() Report {
 	octets := x.slab.octets() + x.table.octets() + x.opts.Remember*30
 	return Report{
-		Counts: x.counts, Pending: x.pending, Oldest: x.oldest, Swept: x.swept, Stuck: len(x.stuck), Grace: x.grace(),
+		Counts: x.counts, Pending: x.pending, Oldest: x.oldest, Swept: x.swept, Reached: x.reached, Stuck: len(x.stuck), Grace: x.grace(),
 		Lag: x.lag.percentile(0.5), LagMost: x.lag.percentile(0.999), Octets: octets, Unlisted: x.unlisted,
 	}
 }

@@ -72,6 +72,8 @@ func (p *Comparing) Coverage() compare.Coverage {
 type CompareOptions struct {
 	Log   *slog.Logger
 	Build telemetry.Build
+	// Whole says that both sides are read from where they are to be the same on.
+	Whole bool
 	// End is when a bounded comparison ends, and Settle how long it waits then for what is
 	// still pending; zero is never, and the default.
 	End    time.Time
@@ -126,7 +128,7 @@ func (p *Comparing) open(c *config.Config) (streams []compare.Stream, err error)
 func (p *Comparing) compareDelivery(streams []compare.Stream, o CompareOptions) (err error) {
 	x := p.Config
 	cfg := compare.Config{
-		Name: x.Name, Streams: [2]compare.Stream(streams), Log: o.Log, End: o.End, Settle: o.Settle, Found: p.found, Passed: o.Passed, Content: ownPositions(x), Ignore: x.Ignore,
+		Name: x.Name, Streams: [2]compare.Stream(streams), Log: o.Log, End: o.End, Settle: o.Settle, Found: p.found, Passed: o.Passed, Whole: o.Whole, Content: ownPositions(x), Ignore: x.Ignore,
 		Drift:  drift.Options{Grace: x.Grace, Late: x.Late, Stuck: x.Stuck, Remember: x.Limits.Remember},
 		Limits: limitsOf(x),
 	}

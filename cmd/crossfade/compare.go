@@ -106,7 +106,7 @@ func (f *compareFlags) run(cmd *cobra.Command, args []string) error {
 		list []told
 	}
 	p, err := engine.Compare(c, x, engine.CompareOptions{
-		Log: newLog(log, config.Log{Level: f.logLevel, Format: "text"}), Build: build(), End: f.end(f.began), Settle: f.settle,
+		Log: newLog(log, config.Log{Level: f.logLevel, Format: "text"}), Build: build(), End: f.end(f.began), Settle: f.settle, Whole: f.from != "" && f.from != "now",
 		Told: func(b *bundle.Bundle, path string) {
 			found.Lock()
 			defer found.Unlock()
