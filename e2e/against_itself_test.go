@@ -93,7 +93,7 @@ func newMirror(t *testing.T, g generation, place string, kind brokers.Kind) *mir
 	if in.more != "" {
 		id = ", " + in.more
 	}
-	m.compared = []string{fmt.Sprintf("  - {name: itself, incumbent: %s, candidate: %s%s, evidence: {most: 1000000}}\n", in.block, in.block, id)}
+	m.compared = []string{fmt.Sprintf("  - {name: itself, incumbent: %s, candidate: %s%s, evidence: {most: 1000000, flight: 512MiB}}\n", in.block, in.block, id)}
 	m.crowd = m.newCrowd(place, senders)
 	return m
 }
