@@ -243,9 +243,8 @@ func (c *Comparison) align(now time.Duration, w drift.Watermarks) {
 	}
 	crowded := c.lookedAt.Pending[drift.Candidate] >= mostHeld
 	for _, r := range c.readers {
-		_, starves := r.starves(now)
-		_, over := r.overfull()
-		crowded = crowded || starves || (over || r.full()) && now-r.last >= starved
+		_, over := r.overfull(now)
+		crowded = crowded || (over || r.full()) && now-r.last >= starved
 		crowded = crowded || r.opened > 0 && !r.finished && now-max(r.opened, r.asked) >= unasked
 	}
 	if crowded || c.caughtUp(now, w) {
@@ -281,53 +280,6 @@ func (c *Comparison) begin(now time.Duration, w drift.Watermarks) {
 	if c.begun {
 		c.engine.begin(now)
 	}
-}
-
-// before is how much of what the incumbent had in front of what is not judged is kept too:
-// after a restart it shows that a key had begun, so that what only the candidate has of it
-// is extra still.
-const before = 2 * time.Second
-
-// settleFloors finds up to when each side is judged. What the incumbent's reader may be
-// given again after a restart has its copies given again to the candidate's: only what the
-// incumbent has surely let go counts.
-func (c *Comparison) settleFloors(now time.Duration) {
-	var floors [2]time.Duration
-	for side := range floors {
-		if floors[side] = c.lookedAt.Oldest[side]; floors[side] == 0 {
-			floors[side] = c.lookedAt.Swept
-		}
-		floors[side] = max(floors[side], now-c.cfg.Limits.Hold)
-	}
-	c.judged = max(c.judged, min(floors[drift.Incumbent], floors[drift.Candidate]))
-	i, k := &floors[drift.Incumbent], &floors[drift.Candidate]
-	c.bounds.add(now, *k)
-	*i = min(*i, *k) - before
-	for _, over := range []func() (time.Duration, bool){c.readers[drift.Incumbent].overfull, func() (time.Duration, bool) { return c.readers[drift.Incumbent].starves(now) }} {
-		if at, yes := over(); yes {
-			*i = max(*i, at)
-		}
-	}
-	at, over := c.readers[drift.Candidate].overfull()
-	if starves, yes := c.readers[drift.Candidate].starves(now); yes {
-		at, over = max(at, starves), true
-	}
-	if by, ok := c.bounds.reach(at); over && ok {
-		*i = max(*i, by)
-	}
-	*i = max(*i, c.floors[drift.Incumbent])
-	surely := c.readers[drift.Incumbent].settling.surely
-	if bridge.Planted(bridge.BugFloorUnsure) {
-		surely = *i
-	}
-	*k = max(min(*k, c.bounds.by(surely)), c.floors[drift.Candidate])
-	if over && c.readers[drift.Incumbent].full() { // else neither is read on
-		*k = max(*k, at)
-	}
-	if over { // nor is the candidate while the incumbent is away
-		*k = max(*k, now-c.cfg.Limits.Hold)
-	}
-	c.floors = floors
 }
 
 // giveUp is how long, beyond what it waits for messages, a bounded comparison waits at its

@@ -182,7 +182,7 @@ func (o *Outputs) advance() (found []OutputFinding, over bool) {
 				floor = now
 			}
 			o.floors[side] = max(o.floors[side], floor, now-o.limits.Hold)
-			if at, over := r.overfull(); over {
+			if at, over := r.overfull(now); over {
 				o.floors[side] = max(o.floors[side], at)
 			}
 			r.release(o.floors[side])

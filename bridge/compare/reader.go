@@ -272,31 +272,25 @@ func (r *reader) release(before time.Duration) {
 	signal(r.room)
 }
 
+// starved is how long nothing comes of what the source holds until it is taken to wait for
+// acknowledgements.
+const starved = 2 * time.Second
+
 // overfull says that nearly as many messages are not acknowledged as the source takes, or
 // as many as may be held, and until when those were observed that have to be let go; the
 // desk's mutex is held.
-func (r *reader) overfull() (before time.Duration, over bool) {
-	most := r.limits.Pending
-	if bound := r.stream.Traits.Unacked * 3 / 4; bound > 0 {
+func (r *reader) overfull(now time.Duration) (before time.Duration, over bool) {
+	most, bound := r.limits.Pending, r.stream.Traits.Unacked*3/4
+	if bound > 0 {
 		most = min(most, bound)
+		if waits := r.link.up && !r.full() && now-r.last >= starved && r.marks.since(now-starved); waits { // it takes fewer than it said
+			most = min(most, r.unjudged.n/2)
+		}
 	}
 	if r.unjudged.n <= most {
 		return 0, false
 	}
 	return r.unjudged.nth(r.unjudged.n-most/2) + 1, true
-}
-
-// starved is how long nothing comes of what the source holds until it is taken to wait for
-// acknowledgements.
-const starved = 2 * time.Second
-
-// starves says that the source seems to wait for acknowledgements, and until when what was
-// observed has to be let go then; the desk's mutex is held.
-func (r *reader) starves(now time.Duration) (before time.Duration, over bool) {
-	if r.stream.Traits.Unacked == 0 || !r.link.up || r.unjudged.n == 0 || r.full() || now-r.last < starved || !r.marks.since(now-starved) {
-		return 0, false
-	}
-	return r.unjudged.nth(r.unjudged.n/2) + 1, true
 }
 
 // acknowledge passes on what is let go, until the session ends.
