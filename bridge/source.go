@@ -50,6 +50,14 @@ type Holder interface {
 	Hold(ctx context.Context) error
 }
 
+// A Settler is a source whose Ack returns before the system has read what it was told.
+type Settler interface {
+	// Settled returns once the system has read what was acknowledged before the call, with
+	// an answer from it. It does not wait for what becomes of that. An error says that the
+	// system did not answer. Safe beside all other methods; one caller at a time.
+	Settled(ctx context.Context) error
+}
+
 // A Resumer knows where each of its shards goes on. Sources of several shards, each
 // with a position of its own, have it, and their traits say Sharded.
 //

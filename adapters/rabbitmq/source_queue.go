@@ -28,6 +28,7 @@ type queueSource struct {
 	later   *time.Timer // sends what waits; nil while nothing does
 	closed  bool
 	over    chan struct{} // closed by Close
+	settled chan struct{} // had by whoever asks whether acknowledgements have been read
 
 	asking asking
 }
@@ -45,12 +46,13 @@ const (
 var (
 	_ bridge.Source     = (*queueSource)(nil)
 	_ bridge.Backlogger = (*queueSource)(nil)
+	_ bridge.Settler    = (*queueSource)(nil)
 )
 
 // openQueue subscribes to a queue that is there.
 func (o *sourceOpener) openQueue(n *session, queue, incarnation string) (*queueSource, error) {
 	s := &queueSource{
-		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}), marks: newMarks(n),
+		session: n, queue: queue, intake: newIntake(), acks: newAckRuns(), over: make(chan struct{}), settled: make(chan struct{}, 1), marks: newMarks(n),
 		decoder: decoder{origin: &bridge.Stream{System: Kind, Cluster: n.broker.origin, Name: queue, Incarnation: incarnation}, counts: time.Now},
 	}
 	s.intake.limit(o.overflowed)
@@ -154,6 +156,21 @@ func (s *queueSource) sendAcks() error {
 		return s.session.why(err)
 	}
 	return nil
+}
+
+// Settled is as bridge.Settler says. The broker reads a connection in order, and opening a
+// channel asks no queue, which may be busy.
+func (s *queueSource) Settled(ctx context.Context) error {
+	s.ackMu.Lock()
+	err := s.sendAcks()
+	s.ackMu.Unlock()
+	if err != nil {
+		return err
+	}
+	_, err = inTurn(ctx, s.session, s.settled, func() (struct{}, error) {
+		return struct{}{}, s.session.do(func(*amqp.Channel) error { return nil })
+	})
+	return err
 }
 
 // Backlog counts what the queue has ready and what is delivered to us, and what the

@@ -158,6 +158,33 @@ func TestRecallPassesOverWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Once it is settled, what was acknowledged is not given again, however soon the connection
+// breaks.
+func TestSettled(t *testing.T) {
+	n := sharedNode(t)
+	s := n.open(t)
+	for _, kind := range []string{typeClassic, typeQuorum} {
+		x := n.exchange(t, unique(t), "topic")
+		o := n.source(t, s, n.identity(t), "tap: "+kind+"\nbindings: [{exchange: "+x+", routing_key: k}]")
+		src := openSource(t, o)
+		n.publish(t, x, bodies(0, 100, 0)...)
+		if err := src.Ack(t.Context(), receipts(receive(t, src, 100)[:60])); err != nil {
+			t.Fatal(err)
+		}
+		if err := src.(bridge.Settler).Settled(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_ = src.(*queueSource).session.sock.Close()
+		if d := receive(t, openSource(t, o), 1)[0]; string(d.Body) != "00000060" {
+			t.Errorf("%s: the next session begins with %s", kind, d.Body)
+		}
+		_ = src.Close()
+		if err := src.(bridge.Settler).Settled(t.Context()); err == nil {
+			t.Errorf("%s: settled when it is closed", kind)
+		}
+	}
+}
+
 // What is acknowledged seconds later needs more than the usual prefetch; what is configured
 // stays.
 func TestWithholding(t *testing.T) {

@@ -146,10 +146,10 @@ func (d dead) Mark(ctx context.Context) (func() bool, error) {
 	return d.Backlogger.Mark(ctx)
 }
 
-func (d dead) Backlog(ctx context.Context) (bridge.Backlog, error) {
+func (d dead) Settled(ctx context.Context) error {
 	if d.away.Load() {
 		<-ctx.Done()
-		return bridge.Backlog{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return d.Backlogger.Backlog(ctx)
+	return nil
 }

@@ -57,7 +57,7 @@ type reader struct {
 	acks     []bridge.Receipt // to be acknowledged
 	released time.Duration    // what was observed before is, or will be with these
 	settling settling
-	heard    time.Duration // the session's system has answered what it was asked then
+	heard    time.Duration // the session's system has read what was acknowledged by then
 	asked    time.Duration // it has answered what it holds; 0 has not yet
 	mute     string        // why it did not, the last time
 	opened   time.Duration // when the first session had been opened; 0 is not yet
@@ -124,13 +124,14 @@ func (r *reader) session(ctx context.Context, opened func()) (moved bool, err er
 	if err != nil {
 		return false, fmt.Errorf("open: %w", err)
 	}
-	r.begin()
+	_, unanswered := src.(bridge.Settler)
+	r.begin(unanswered)
 	opened()
 	work, end := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { end(r.acknowledge(work, src)) })
 	if b, ok := src.(bridge.Backlogger); ok {
-		wg.Go(func() { end(r.mark(work, b)) })
+		wg.Go(func() { end(r.mark(work, src, b)) })
 	}
 	moved, err = r.receive(work, src)
 	if errors.Is(err, errExhausted) {
@@ -154,14 +155,16 @@ func closed(err error) error {
 }
 
 // begin notes that a session is open.
-func (r *reader) begin() {
+func (r *reader) begin(unanswered bool) {
 	r.mu.Lock()
 	back, down := r.link.err != nil, time.Since(r.link.since)
 	r.link = link{up: true, since: time.Now()}
 	r.unjudged.begin()
 	r.marks.reset()
 	r.settling.reset()
-	r.heard = 0
+	if r.heard = 0; !unanswered {
+		r.heard = always
+	}
 	r.acks = r.acks[:0]
 	r.sessions()
 	if r.opened == 0 {
@@ -262,11 +265,7 @@ func (r *reader) release(before time.Duration) {
 	if bridge.Planted(bridge.BugAckUnjudged) {
 		before = always
 	}
-	heard := r.heard
-	if r.stream.Traits.Unacked == 0 {
-		heard = always // acknowledgements are answered there
-	}
-	r.settling.look(r.now(), heard, r.link.up && (r.marks.given || r.finished))
+	r.settling.look(r.now(), r.heard, r.link.up && (r.marks.given || r.finished))
 	r.acks, r.released = r.unjudged.take(before, r.acks), before
 	signal(r.acker)
 	signal(r.room)
@@ -325,15 +324,15 @@ const (
 )
 
 // mark asks the system what it holds, until the session ends.
-func (r *reader) mark(ctx context.Context, b bridge.Backlogger) error {
+func (r *reader) mark(ctx context.Context, src bridge.Source, b bridge.Backlogger) error {
 	t := time.NewTicker(markEvery)
 	defer t.Stop()
 	for {
 		asked := r.now()
 		patient, cancel := context.WithTimeout(ctx, markPatience)
 		given, err := b.Mark(patient)
-		if err == nil && r.stream.Traits.Unacked > 0 { // acknowledgements are not answered
-			_, err = b.Backlog(patient)
+		if s, ok := src.(bridge.Settler); ok && err == nil {
+			err = s.Settled(patient)
 		}
 		cancel()
 		switch {
@@ -365,7 +364,7 @@ func (r *reader) answered(asked time.Duration, given func() bool, err error) {
 		return
 	}
 	r.mute = ""
-	r.asked, r.heard = asked, asked
+	r.asked, r.heard = asked, max(r.heard, asked)
 	r.marks.add(asked, given)
 }
 

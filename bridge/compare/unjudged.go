@@ -50,10 +50,10 @@ type item struct {
 }
 
 // How many acknowledged items of a shard are kept, for what comes again although it was
-// acknowledged: acknowledgements get lost with a connection. Where places last it is told
-// by its place.
+// acknowledged: acknowledgements get lost with a connection, and with a busy broker as many
+// as it gives un-acknowledged. Where places last it is told by its place.
 const (
-	mostKept   = 1 << 15
+	mostKept   = 1<<16 + 1<<10
 	fewestKept = 1 << 6
 )
 

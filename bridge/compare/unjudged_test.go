@@ -410,6 +410,22 @@ func TestUnjudgedOfAQueueForgetsWhileItComesAgain(t *testing.T) {
 	h.expectOnce(t)
 }
 
+// As many acknowledgements may be lost as a queue gives un-acknowledged.
+func TestUnjudgedAfterAllAcknowledgementsAreLost(t *testing.T) {
+	const prefetch, n = 65535, 80_000
+	h := newHeld(false)
+	h.put(0, words("a", n)...)
+	h.giveAll()
+	rs := h.judged((n-1000)*time.Millisecond + 1)
+	h.ack(rs, n-prefetch)
+	h.reopen()
+	h.put(0, "new")
+	if again, fresh := h.giveAll(); again != prefetch || fresh != 1 {
+		t.Errorf("%d again, %d new", again, fresh)
+	}
+	h.expectOnce(t)
+}
+
 // What is kept of a queue is bounded, and what was judged in the last session before is
 // known.
 func TestUnjudgedOfAQueueIsBounded(t *testing.T) {
