@@ -148,7 +148,7 @@ func (p *pair) copy(each func(m *bridge.Message) []bridge.Message) {
 
 func (p *pair) until(what string, c *Comparison, cond func(s *Snapshot) bool) Snapshot {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		s := c.Snapshot()
 		if cond(&s) {
