@@ -153,3 +153,39 @@ func (d dead) Settled(ctx context.Context) error {
 	}
 	return nil
 }
+
+// An unsettled source tells what it holds, and not what it has read.
+type unsettled struct {
+	bridge.Source
+	bridge.Backlogger
+}
+
+func (unsettled) Settled(context.Context) error { return errAway }
+
+// Where only acknowledgements are not answered, everything is judged all the same, and
+// nothing of the candidate's is let go.
+func TestASourceThatDoesNotSettle(t *testing.T) {
+	p := newPair(t, nil)
+	cfg := p.config()
+	open := cfg.Streams[drift.Incumbent].Open
+	cfg.Streams[drift.Incumbent].Open = func(ctx context.Context) (bridge.Source, error) {
+		src, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return unsettled{src, src.(bridge.Backlogger)}, nil
+	}
+	c, stop := p.start(cfg)
+	defer stop()
+	p.put(100, 10)
+	p.copy(func(m *bridge.Message) []bridge.Message {
+		if m.ID.Value == "50" {
+			return nil
+		}
+		return []bridge.Message{*m}
+	})
+	s := p.until("what is missing is found", c, func(s *Snapshot) bool { return s.Matched == 99 && s.Drift[drift.Missing] == 1 })
+	if s.Sides[drift.Candidate].Unjudged != 99 {
+		t.Errorf("%+v", s.Sides)
+	}
+}

@@ -331,9 +331,6 @@ func (r *reader) mark(ctx context.Context, src bridge.Source, b bridge.Backlogge
 		asked := r.now()
 		patient, cancel := context.WithTimeout(ctx, markPatience)
 		given, err := b.Mark(patient)
-		if s, ok := src.(bridge.Settler); ok && err == nil {
-			err = s.Settled(patient)
-		}
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -344,12 +341,30 @@ func (r *reader) mark(ctx context.Context, src bridge.Source, b bridge.Backlogge
 			return err
 		}
 		r.answered(asked, given, err)
+		r.hear(ctx, src, asked)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// hear notes that the system has read what was acknowledged before a time, if it says so.
+// If it does not, nothing counts as let go, and a session that is dead ends by itself.
+func (r *reader) hear(ctx context.Context, src bridge.Source, before time.Duration) {
+	s, ok := src.(bridge.Settler)
+	if !ok {
+		return
+	}
+	patient, cancel := context.WithTimeout(ctx, markPatience)
+	defer cancel()
+	if s.Settled(patient) != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = max(r.heard, before)
 }
 
 // answered notes what became of a question.
@@ -364,7 +379,7 @@ func (r *reader) answered(asked time.Duration, given func() bool, err error) {
 		return
 	}
 	r.mute = ""
-	r.asked, r.heard = asked, max(r.heard, asked)
+	r.asked = asked
 	r.marks.add(asked, given)
 }
 
