@@ -187,6 +187,31 @@ func TestReplayComesToTheSame(t *testing.T) {
 	}
 }
 
+// What is missing replays although the message that passed it first is not in the bundle,
+// and those that are came less than the grace before it was found.
+func TestReplayOfWhatWasPassedEarlier(t *testing.T) {
+	tried := 0
+	for _, e := range evidence(t) {
+		b := Of(e)
+		if b.Kind != drift.Missing.String() {
+			continue
+		}
+		tried++
+		b.Rules.Grace, b.At = "5s", b.History[0].Read
+		for i := range b.History {
+			if b.History[i].Read.After(b.At) {
+				b.At = b.History[i].Read
+			}
+		}
+		if v, err := Replay(b); err != nil || !v.Same {
+			t.Errorf("%s: the replay finds %v, %v", b.ID, v.Kinds, err)
+		}
+	}
+	if tried == 0 {
+		t.Error("nothing is missing")
+	}
+}
+
 func TestWriterIsBounded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "er")
 	b := &Bundle{Format: format, Comparison: "../c", Kind: "missing", Key: strings.Repeat("x", 100)}

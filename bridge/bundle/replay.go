@@ -186,12 +186,12 @@ func (r *replay) finish() {
 		r.exact.Observe(drift.Incumbent, &other)
 		r.exact.Observe(drift.Candidate, &other)
 	}
+	if r.kind == drift.Missing { // the grace was over
+		now = max(now, r.trace[len(r.trace)-1].o.At+r.grace+time.Second)
+	}
 	w := drift.Watermarks{Read: [2]time.Duration{now, now}}
 	if passed := r.b.Rules.Passed; !passed.IsZero() {
 		w.Passed = max(0, passed.Sub(r.epoch))
-	}
-	if r.kind == drift.Missing { // the grace was over
-		now = max(now, r.trace[len(r.trace)-1].o.At+r.grace+time.Second)
 	}
 	r.exact.Advance(now, w)
 	r.exact.Advance(now+time.Second, w)
